@@ -1,0 +1,34 @@
+"""Packaging of multvae_tf, recvae_tf and data_prep; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+setup(
+    name="multvae-tf",
+    version="0.1.0",
+    description="Mult-VAE, Mult-DAE and RecVAE for TensorFlow and Keras 3",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=["data_prep", "multvae_tf", "recvae_tf"],
+    python_requires=">=3.10",
+    install_requires=[
+        "absl-py",
+        "keras>=3.8",
+        "matplotlib",
+        "numpy",
+        "pandas>=2.0",
+        "pyarrow",
+        "scipy",
+        "tensorboard",
+        "tensorflow>=2.19",
+        "tensorflow-datasets",
+        "tqdm",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "serving": ["tensorflow-serving-api>=2.19"],
+        "test": ["hypothesis", "import-linter", "mypy", "pandas-stubs", "pytest", "ruff"],
+    },
+)
