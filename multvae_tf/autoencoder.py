@@ -1,0 +1,103 @@
+"""The base of every multinomial autoencoder here: what training, evaluation, recommendation and export need."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from multvae_tf import losses, metrics
+from multvae_tf.layers import SparseRows, l2_normalize
+from multvae_tf.pipeline import HeldOutBatch, Interactions, TrainingBatch
+
+REPORTED_METRICS = {
+    "NDCG@100": (metrics.ndcg_at_k, 100),
+    "Recall@20": (metrics.recall_at_k, 20),
+    "Recall@50": (metrics.recall_at_k, 50),
+}
+_MAX_K = max(k for _, k in REPORTED_METRICS.values())
+
+
+class MultinomialAutoencoder(keras.Model):
+    """x -> encode -> z -> decode -> logits, with x_u ~ Mult(|x_u|, softmax(logits_u)).
+
+    Subclasses create all their weights in the constructor, implement `encode`, `decode` and `train_step`, and
+    take every random draw from `noise_seed`, a function of (seed, step): a run that is continued from a
+    checkpoint draws what it would have drawn.
+
+    Args:
+        num_items: size of the catalogue.
+        seed: of the initial weights, the dropout and the noise.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
+    """
+
+    def __init__(self, num_items: int, *, seed: int = 0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.num_items = num_items
+        self.seed = seed
+        # The number of ids changes with every batch: XLA would compile each step anew.
+        self.supports_jit = False
+        self._loss_means = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
+        self._validation_means = {name: keras.metrics.Mean(name=name) for name in REPORTED_METRICS}
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """The names under which `train_step` reports per-user means of an epoch; `loss` comes first."""
+        return ("loss", "nll")
+
+    @property
+    def step(self) -> tf.Tensor:
+        """The number of updates made so far, an int64 scalar."""
+        return tf.cast(self.optimizer.iterations, tf.int64)
+
+    def noise_seed(self, purpose: int) -> tf.Tensor:
+        """The int64 [2] seed of this step's draw for one purpose (dropout, noise, ...)."""
+        return tf.stack([tf.constant(self.seed * 16 + purpose, tf.int64), self.step])
+
+    def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The latent representation: z_mean and z_log_var, float32 [B, latent_dim]; None where z has no variance."""
+        raise NotImplementedError
+
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
+        """The logits, float32 [B, num_items], at z, float [B, latent_dim]."""
+        raise NotImplementedError
+
+    def call(self, x: Interactions, training: bool = False) -> tf.Tensor:
+        """The logits at the mean of z, without dropout: the scores by which items are recommended."""
+        z_mean, _ = self.encode(l2_normalize(Interactions(*x)))
+        return self.decode(z_mean)
+
+    def log_softmax_nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """The negative log-likelihood of x, float32 [B], in nats."""
+        return losses.multinomial_nll(x, logits)
+
+    def recommend(self, seen: Interactions, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores and numbers of the k best unseen items, [B, k]; see `metrics.top_unseen`."""
+        return metrics.top_unseen(self(seen), seen, min(k, self.num_items))
+
+    def per_user_metrics(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
+        """Each of `REPORTED_METRICS`, float64 [B]."""
+        _, top_items = self.recommend(batch.fold_in, _MAX_K)
+        hits = metrics.hits(top_items, batch.held_out, self.num_items)
+        num_held_out = batch.held_out.row_lengths
+        return {name: metric(hits, num_held_out, k) for name, (metric, k) in REPORTED_METRICS.items()}
+
+    def test_step(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
+        """Ranks the held-out items of a batch; users without any do not count."""
+        has_held_out = tf.cast(batch.held_out.row_lengths > 0, tf.float32)
+        for name, values in self.per_user_metrics(batch).items():
+            self._validation_means[name].update_state(values, sample_weight=has_held_out)
+        return {name: mean.result() for name, mean in self._validation_means.items()}
+
+    def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
+        """One update; returns the running means of `loss_names` over the epoch."""
+        raise NotImplementedError
+
+    def _report(self, num_users: tf.Tensor, **values: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Updates the per-user running means with this batch's means."""
+        for name, value in values.items():
+            self._loss_means[name].update_state(value, sample_weight=tf.cast(num_users, tf.float32))
+        return {name: self._loss_means[name].result() for name in values}
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "num_items": self.num_items, "seed": self.seed}

@@ -1,0 +1,62 @@
+"""Negative log-likelihoods and KL divergences, per user; the models average them over the batch."""
+
+import tensorflow as tf
+
+from multvae_tf.pipeline import Interactions
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _log_normalizer(logits: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_logsumexp(logits, axis=1)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _scaled_softmax(logits: tf.Tensor, log_normalizer: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    return scale[:, tf.newaxis] * tf.exp(logits - log_normalizer[:, tf.newaxis])
+
+
+def multinomial_nll(x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+    """-sum_i x_ui log softmax(logits_u)_i for binary x (Liang et al. 2018, eq. 2 without its constant).
+
+    Written as n_u * logsumexp(logits_u) - sum_{i in u} logits_ui: the targets are never densified. The
+    gradient, n_u softmax(logits_u) - x_u, is produced in one pass over the logits.
+
+    Args:
+        x: the positives of B users.
+        logits: float32 [B, num_items].
+
+    Returns:
+        float32 [B], in nats.
+
+    Deviations: none.
+    """
+    coordinates = x.coordinates
+    counts = tf.cast(x.row_lengths, tf.float32)
+
+    @tf.custom_gradient
+    def nll(logits: tf.Tensor) -> tuple:
+        log_normalizer = _log_normalizer(logits)
+        sum_of_positives = tf.math.unsorted_segment_sum(
+            tf.gather_nd(logits, coordinates), coordinates[:, 0], x.num_rows
+        )
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            expected = _scaled_softmax(logits, log_normalizer, upstream * counts)
+            return tf.tensor_scatter_nd_sub(expected, coordinates, tf.gather(upstream, coordinates[:, 0]))
+
+        return counts * log_normalizer - sum_of_positives, gradient
+
+    return nll(logits)
+
+
+def gaussian_kl(z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
+    """KL(N(mu, sigma^2) || N(0, I)) = sum_k (sigma_k^2 + mu_k^2 - 1 - log sigma_k^2) / 2.
+
+    Args:
+        z_mean: mu, float [B, latent_dim].
+        z_log_var: log sigma^2, float [B, latent_dim].
+
+    Returns:
+        float [B], in nats: summed, not averaged, over the latent dimensions.
+    """
+    return 0.5 * tf.reduce_sum(tf.exp(z_log_var) + tf.square(z_mean) - 1.0 - z_log_var, axis=1)

@@ -1,0 +1,278 @@
+"""Mult-VAE and Mult-DAE (Liang et al. 2018, arXiv 1802.05814)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from multvae_tf import losses, optimization
+from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.layers import SparseDense, SparseRows, drop_items, l2_normalize, reparameterize
+from multvae_tf.pipeline import TrainingBatch
+from multvae_tf.schedules import BetaSchedule, LinearAnnealing
+
+_DROPOUT, _NOISE = 0, 1
+
+
+class _MLPAutoencoder(MultinomialAutoencoder):
+    """What Mult-VAE and Mult-DAE share: two multilayer perceptrons, input dropout, an L2 penalty.
+
+    Weights start Glorot-uniform, biases as a truncated normal of standard deviation 0.001.
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        *,
+        encoder_dims: Sequence[int],
+        decoder_dims: Sequence[int],
+        activation: str,
+        dropout_rate: float,
+        l2: float,
+        **kwargs: Any,
+    ):
+        super().__init__(num_items, **kwargs)
+        self.activation = activation
+        self.dropout_rate = dropout_rate
+        self.l2 = l2
+        self._layers_made = 0
+        self.input_layer = SparseDense(num_items, encoder_dims[0], **self._initializers())
+        self.encoder_layers = self._dense_layers(encoder_dims)
+        self.decoder_layers = self._dense_layers([*decoder_dims, num_items])
+        self.built = True
+
+    def _initializers(self) -> dict[str, Any]:
+        """Initializers and names of the next layer; each layer has its own seed."""
+        self._layers_made += 1
+        seed = self.seed * 1000 + 2 * self._layers_made
+        return {
+            "kernel_initializer": keras.initializers.GlorotUniform(seed=seed),
+            "bias_initializer": keras.initializers.TruncatedNormal(stddev=0.001, seed=seed + 1),
+            "dtype": self.dtype_policy,
+        }
+
+    def _dense_layers(self, dims: Sequence[int]) -> list[keras.layers.Dense]:
+        layers = []
+        for input_dim, units in zip(dims[:-1], dims[1:], strict=True):
+            layer = keras.layers.Dense(units, **self._initializers())
+            layer.build((None, input_dim))
+            layers.append(layer)
+        return layers
+
+    def _encoder_output(self, rows: SparseRows) -> tf.Tensor:
+        """The encoder's last layer before any activation, float [B, encoder_dims[-1]]."""
+        activation = keras.activations.get(self.activation)
+        h = self.input_layer(rows)
+        for layer in self.encoder_layers:
+            h = layer(activation(h))
+        return h
+
+    def decode(self, z: tf.Tensor) -> tf.Tensor:
+        """The logits, float32 [B, num_items], at z, float [B, latent_dim]."""
+        activation = keras.activations.get(self.activation)
+        *hidden, output = self.decoder_layers
+        h = z
+        for layer in hidden:
+            h = activation(layer(h))
+        return tf.cast(output(h), tf.float32)
+
+    def l2_penalty(self) -> tf.Tensor:
+        """lambda * sum ||W||^2 over the kernels, not the biases, a float32 scalar."""
+        kernels = [layer.kernel for layer in (self.input_layer, *self.encoder_layers, *self.decoder_layers)]
+        return self.l2 * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
+
+    def _minimize(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
+        gradients = tape.gradient(loss, self.trainable_variables)
+        optimization.fused_update(self.optimizer, self.trainable_variables)(gradients)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "activation": self.activation,
+            "dropout_rate": self.dropout_rate,
+            "l2": self.l2,
+        }
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class MultVAE(_MLPAutoencoder):
+    """Variational autoencoder with a multinomial likelihood, Mult-VAE^PR.
+
+    Maximises, over users u, E_q[log p(x_u | z_u)] - beta KL(q(z_u | x_u) || N(0, I)) (eq. 8), with
+    q(z_u | x_u) = N(mu(x_u), diag sigma^2(x_u)) and pi(z_u) = softmax(f(z_u)); f, mu and log sigma^2 are
+    multilayer perceptrons, linear in their last layer.
+
+    Args:
+        num_items: size I of the catalogue.
+        hidden_dims: widths of the encoder's hidden layers, first to last; the decoder mirrors them.
+        latent_dim: size of z.
+        activation: of the hidden layers.
+        dropout_rate: of the L2-normalised input, in training.
+        l2: lambda of lambda * sum ||W||^2, in the loss of each update.
+        beta: a `BetaSchedule`.
+        seed: of the initial weights, the dropout and the noise.
+        **kwargs: of `keras.Model`.
+
+    Train with `fit` on `pipeline.training_batches`, compiled with an optimizer alone. In training z is sampled
+    once per user; otherwise z = mu.
+
+    Deviations: none.
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        *,
+        hidden_dims: Sequence[int] = (600,),
+        latent_dim: int = 200,
+        activation: str = "tanh",
+        dropout_rate: float = 0.5,
+        l2: float = 0.0,
+        beta: BetaSchedule | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            num_items,
+            encoder_dims=[*hidden_dims, 2 * latent_dim],
+            decoder_dims=[latent_dim, *reversed(hidden_dims)],
+            activation=activation,
+            dropout_rate=dropout_rate,
+            l2=l2,
+            seed=seed,
+            **kwargs,
+        )
+        self.hidden_dims = tuple(hidden_dims)
+        self.latent_dim = latent_dim
+        self.beta = LinearAnnealing(total_anneal_steps=200_000, anneal_cap=0.2) if beta is None else beta
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """`loss` is the negative ELBO with its L2 penalty."""
+        return ("loss", "nll", "kl")
+
+    def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor]:
+        """mu and log sigma^2 of q(z | x), float32 [B, latent_dim] each."""
+        z_mean, z_log_var = tf.split(tf.cast(self._encoder_output(rows), tf.float32), 2, axis=1)
+        return z_mean, z_log_var
+
+    def negative_elbo(
+        self, batch: TrainingBatch, rows: SparseRows, epsilon: tf.Tensor, beta: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The loss of an update and its parts.
+
+        Args:
+            batch: the targets.
+            rows: the encoder's input: the same users, normalised, with dropout.
+            epsilon: float32 [B, latent_dim], the noise of z.
+            beta: float32 scalar or [B].
+
+        Returns:
+            `loss`, `nll`, `kl`: float32 scalars, means over the users, in nats.
+        """
+        z_mean, z_log_var = self.encode(rows)
+        logits = self.decode(reparameterize(z_mean, z_log_var, epsilon))
+        nll = self.log_softmax_nll(batch.x, logits)
+        kl = losses.gaussian_kl(z_mean, z_log_var)
+        loss = tf.reduce_mean(nll + beta * kl)
+        if self.l2:
+            loss += self.l2_penalty()
+        return {"loss": loss, "nll": tf.reduce_mean(nll), "kl": tf.reduce_mean(kl)}
+
+    def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
+        """One update; returns the epoch's running means of loss, nll and kl, and the update's mean beta."""
+        num_users = batch.x.num_rows
+        rows = drop_items(l2_normalize(batch.x), self.dropout_rate, self.noise_seed(_DROPOUT))
+        epsilon = tf.random.stateless_normal([num_users, self.latent_dim], self.noise_seed(_NOISE))
+        beta = self.beta(self.step, tf.cast(batch.x.row_lengths, tf.float32))
+        with tf.GradientTape() as tape:
+            parts = self.negative_elbo(batch, rows, epsilon, beta)
+        self._minimize(tape, parts["loss"])
+        return {**self._report(num_users, **parts), "beta": tf.reduce_mean(beta)}
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "hidden_dims": self.hidden_dims,
+            "latent_dim": self.latent_dim,
+            "beta": keras.saving.serialize_keras_object(self.beta),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MultVAE":
+        """The inverse of `get_config`."""
+        return cls(**{**config, "beta": keras.saving.deserialize_keras_object(config["beta"], custom_objects)})
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class MultDAE(_MLPAutoencoder):
+    """Denoising autoencoder with a multinomial likelihood, Mult-DAE.
+
+    Maximises, over users u, log p(x_u | g(x_u)) with input dropout (eq. 9) minus an L2 penalty; z = g(x) is
+    deterministic.
+
+    Args:
+        num_items: size I of the catalogue.
+        hidden_dims: widths of the hidden layers between the input and z; the decoder mirrors them.
+        latent_dim: size of z.
+        activation: of every layer but the output, the one that gives z included.
+        dropout_rate: of the L2-normalised input, in training.
+        l2: lambda of lambda * sum ||W||^2, in the loss of each update.
+        seed: of the initial weights and the dropout.
+        **kwargs: of `keras.Model`.
+
+    Train as `MultVAE`.
+
+    Deviations: none.
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        *,
+        hidden_dims: Sequence[int] = (),
+        latent_dim: int = 200,
+        activation: str = "tanh",
+        dropout_rate: float = 0.5,
+        l2: float = 0.01 / 500,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            num_items,
+            encoder_dims=[*hidden_dims, latent_dim],
+            decoder_dims=[latent_dim, *reversed(hidden_dims)],
+            activation=activation,
+            dropout_rate=dropout_rate,
+            l2=l2,
+            seed=seed,
+            **kwargs,
+        )
+        self.hidden_dims = tuple(hidden_dims)
+        self.latent_dim = latent_dim
+
+    def encode(self, rows: SparseRows) -> tuple[tf.Tensor, None]:
+        """z, float32 [B, latent_dim]; it has no variance."""
+        z = keras.activations.get(self.activation)(self._encoder_output(rows))
+        return tf.cast(z, tf.float32), None
+
+    def penalized_nll(self, batch: TrainingBatch, rows: SparseRows) -> dict[str, tf.Tensor]:
+        """The loss of an update and its part `nll`; see `MultVAE.negative_elbo`."""
+        z, _ = self.encode(rows)
+        nll = tf.reduce_mean(self.log_softmax_nll(batch.x, self.decode(z)))
+        return {"loss": nll + self.l2_penalty() if self.l2 else nll, "nll": nll}
+
+    def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
+        """One update; returns the epoch's running means of loss and nll."""
+        rows = drop_items(l2_normalize(batch.x), self.dropout_rate, self.noise_seed(_DROPOUT))
+        with tf.GradientTape() as tape:
+            parts = self.penalized_nll(batch, rows)
+        self._minimize(tape, parts["loss"])
+        return self._report(batch.x.num_rows, **parts)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "hidden_dims": self.hidden_dims, "latent_dim": self.latent_dim}

@@ -1,0 +1,35 @@
+"""The optimizer of the papers, and its update as one fused pass over the weights."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+
+def adam(learning_rate: float) -> keras.optimizers.Adam:
+    """Adam with the constants of both reference programs: beta1 .9, beta2 .999, epsilon 1e-8 (Keras: 1e-7)."""
+    return keras.optimizers.Adam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+
+
+def fused_update(
+    optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
+) -> Callable[[list[tf.Tensor]], None]:
+    """An update of `variables` by `optimizer`, compiled by XLA.
+
+    Keras' optimizers are chains of elementwise ops, each a pass over all weights; XLA makes one pass of them.
+
+    Args:
+        optimizer: built here for the variables.
+        variables: what is to be updated, in the order of the gradients.
+
+    Returns:
+        A function of the gradients, dense tensors in the shapes of the variables.
+    """
+    if not optimizer.built:
+        optimizer.build(variables)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def update(gradients: list[tf.Tensor]) -> None:
+        optimizer.apply(gradients, variables)
+
+    return update

@@ -1,0 +1,154 @@
+"""From a scipy CSR matrix to tf.data batches of item ids; nothing is ever densified.
+
+A training batch is a pure function of (seed, epoch, step): rows are shuffled statelessly, so that a run can
+be continued at any epoch and sees exactly the batches that it would have seen.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+
+
+class Interactions(NamedTuple):
+    """The items of a batch of users, as the rows of a CSR matrix without values.
+
+    Attributes:
+        ids: int32 [N], item numbers, the users' rows one after another.
+        row_splits: int32 [B + 1], user b owns `ids[row_splits[b]:row_splits[b + 1]]`.
+    """
+
+    ids: tf.Tensor
+    row_splits: tf.Tensor
+
+    @property
+    def num_rows(self) -> tf.Tensor:
+        """The number of users B, an int32 scalar."""
+        return tf.shape(self.row_splits)[0] - 1
+
+    @property
+    def row_lengths(self) -> tf.Tensor:
+        """The number of items of each user, int32 [B]."""
+        return self.row_splits[1:] - self.row_splits[:-1]
+
+    @property
+    def segment_ids(self) -> tf.Tensor:
+        """The row to which each id belongs, int32 [N], in linear time and memory."""
+        num_ids = tf.shape(self.ids)[0]
+        row_starts = tf.tensor_scatter_nd_add(
+            tf.zeros([num_ids + 1], tf.int32),
+            self.row_splits[1:-1, tf.newaxis],
+            tf.ones_like(self.row_splits[1:-1]),
+        )
+        return tf.cumsum(row_starts)[:num_ids]
+
+    @property
+    def coordinates(self) -> tf.Tensor:
+        """(row, item) of every interaction, int32 [N, 2]."""
+        return tf.stack([self.segment_ids, self.ids], axis=1)
+
+
+class TrainingBatch(NamedTuple):
+    """What `train_step` takes.
+
+    Attributes:
+        x: the users' interactions.
+        users: int64 [B], the users' row numbers in the training matrix.
+    """
+
+    x: Interactions
+    users: tf.Tensor
+
+
+class HeldOutBatch(NamedTuple):
+    """What `test_step` takes: what the model may see of each user, and what it should rank high."""
+
+    fold_in: Interactions
+    held_out: Interactions
+
+
+class _RowGather:
+    """Rows of a CSR matrix by number, gathered in the graph."""
+
+    def __init__(self, matrix: scipy.sparse.csr_matrix):
+        if not scipy.sparse.issparse(matrix) or matrix.format != "csr":
+            raise TypeError(f"expected a scipy CSR matrix, got {type(matrix).__name__}")
+        if not matrix.has_sorted_indices:
+            matrix = matrix.sorted_indices()
+        self._ids = tf.constant(matrix.indices.astype(np.int32, copy=False))
+        self._row_splits = tf.constant(matrix.indptr.astype(np.int64, copy=False))
+
+    def __call__(self, rows: tf.Tensor) -> Interactions:
+        starts = tf.gather(self._row_splits, rows)
+        limits = tf.gather(self._row_splits, rows + 1)
+        positions = tf.ragged.range(starts, limits)
+        return Interactions(
+            tf.gather(self._ids, positions.values), tf.cast(positions.row_splits, tf.int32)
+        )
+
+
+def steps_per_epoch(num_users: int, batch_size: int) -> int:
+    """Batches in one pass over the users; the last, partial one counts."""
+    return -(-num_users // batch_size)
+
+
+def shuffled_users(num_users: int, seed: int, epoch: tf.Tensor | int) -> tf.Tensor:
+    """The order in which a pass visits the users: int64 [num_users], a function of (seed, epoch) alone."""
+    return tf.random.experimental.stateless_shuffle(
+        tf.range(num_users, dtype=tf.int64), seed=tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64)])
+    )
+
+
+def training_batches(
+    matrix: scipy.sparse.csr_matrix, batch_size: int, *, seed: int, first_epoch: int = 0, num_epochs: int = 1
+) -> tf.data.Dataset:
+    """The training batches of epochs `first_epoch`, ..., `first_epoch + num_epochs - 1`, in order.
+
+    Args:
+        matrix: CSR [num_users, num_items]; its values are ignored, every stored entry is a positive.
+        batch_size: users in a batch; the last batch of an epoch holds what is left.
+        seed: of the shuffle.
+        first_epoch: number of the first epoch to deliver.
+        num_epochs: how many epochs to deliver.
+
+    Returns:
+        A dataset of `TrainingBatch`.
+    """
+    gather = _RowGather(matrix)
+    num_users = matrix.shape[0]
+
+    def epoch_of_users(epoch: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices(shuffled_users(num_users, seed, epoch)).batch(batch_size)
+
+    epochs = tf.data.Dataset.range(first_epoch, first_epoch + num_epochs)
+    batches = epochs.flat_map(epoch_of_users).map(
+        lambda users: TrainingBatch(gather(users), users), num_parallel_calls=1
+    )
+    return batches.prefetch(2)
+
+
+def evaluation_batches(
+    fold_in: scipy.sparse.csr_matrix, held_out: scipy.sparse.csr_matrix, batch_size: int
+) -> tf.data.Dataset:
+    """Users in matrix order, as `HeldOutBatch`.
+
+    Args:
+        fold_in: CSR [num_users, num_items], what the model sees.
+        held_out: CSR of the same shape, what is to be ranked high.
+        batch_size: users in a batch.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if fold_in.shape != held_out.shape:
+        raise ValueError(f"fold_in has shape {fold_in.shape}, held_out {held_out.shape}: they must agree")
+    gather_fold_in, gather_held_out = _RowGather(fold_in), _RowGather(held_out)
+    rows = tf.data.Dataset.range(fold_in.shape[0]).batch(batch_size)
+    return rows.map(lambda r: HeldOutBatch(gather_fold_in(r), gather_held_out(r)), num_parallel_calls=1).prefetch(2)
+
+
+def interaction_batches(matrix: scipy.sparse.csr_matrix, batch_size: int) -> tf.data.Dataset:
+    """Users in matrix order, as `Interactions`."""
+    rows = tf.data.Dataset.range(matrix.shape[0]).batch(batch_size)
+    return rows.map(_RowGather(matrix), num_parallel_calls=1).prefetch(2)

@@ -1,0 +1,78 @@
+"""The weight beta of the KL term over the course of training."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class BetaSchedule:
+    """beta as a function of the update and of the user.
+
+    Subclasses implement `__call__(step, num_interactions)`, with `step` an int64 scalar counted from 0 over
+    all updates and `num_interactions` float32 [B], the users' |x_u|. They return a float32 scalar or [B].
+    """
+
+    def __call__(self, step: tf.Tensor, num_interactions: tf.Tensor) -> tf.Tensor:
+        """Returns beta for this update."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "BetaSchedule":
+        """The inverse of `get_config`."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class ConstantBeta(BetaSchedule):
+    """beta(t) = beta.
+
+    Args:
+        beta: at least 0.
+    """
+
+    def __init__(self, beta: float):
+        if not beta >= 0:
+            raise ValueError(f"beta is {beta}; it must be at least 0")
+        self.beta = beta
+
+    def __call__(self, step: tf.Tensor, num_interactions: tf.Tensor) -> tf.Tensor:
+        """Returns beta, a float32 scalar."""
+        return tf.constant(self.beta, tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"beta": self.beta}
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class LinearAnnealing(BetaSchedule):
+    """beta(t) = min(cap, t / total_anneal_steps) (Liang et al. 2018, section 2.2.2, and its code).
+
+    Args:
+        total_anneal_steps: updates in which beta would reach 1; 0 means the cap from the first update.
+        anneal_cap: the largest beta.
+    """
+
+    def __init__(self, total_anneal_steps: int, anneal_cap: float):
+        if total_anneal_steps < 0:
+            raise ValueError(f"total_anneal_steps is {total_anneal_steps}; it must be at least 0")
+        if not anneal_cap >= 0:
+            raise ValueError(f"anneal_cap is {anneal_cap}; it must be at least 0")
+        self.total_anneal_steps = total_anneal_steps
+        self.anneal_cap = anneal_cap
+
+    def __call__(self, step: tf.Tensor, num_interactions: tf.Tensor) -> tf.Tensor:
+        """Returns beta, a float32 scalar."""
+        cap = tf.constant(self.anneal_cap, tf.float32)
+        if self.total_anneal_steps == 0:
+            return cap
+        return tf.minimum(cap, tf.cast(step, tf.float32) / self.total_anneal_steps)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"total_anneal_steps": self.total_anneal_steps, "anneal_cap": self.anneal_cap}
