@@ -45,6 +45,11 @@ class MultinomialAutoencoder(keras.Model):
         return ("loss", "nll")
 
     @property
+    def passes_per_epoch(self) -> int:
+        """Passes over the training data in one epoch of `fit`."""
+        return 1
+
+    @property
     def step(self) -> tf.Tensor:
         """The number of updates made so far, an int64 scalar."""
         return tf.cast(self.optimizer.iterations, tf.int64)

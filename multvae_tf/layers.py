@@ -116,7 +116,10 @@ class SparseDense(keras.layers.Layer):
         if self.built:
             return
         self.kernel = self.add_weight(
-            name="kernel", shape=(self.num_items, self.units), initializer=self.kernel_initializer, autocast=False
+            name="kernel",
+            shape=(self.num_items, self.units),
+            initializer=self.kernel_initializer,
+            autocast=False,
         )
         self.bias = self.add_weight(
             name="bias", shape=(self.units,), initializer=self.bias_initializer, autocast=False

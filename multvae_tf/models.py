@@ -204,7 +204,9 @@ class MultVAE(_MLPAutoencoder):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MultVAE":
         """The inverse of `get_config`."""
-        return cls(**{**config, "beta": keras.saving.deserialize_keras_object(config["beta"], custom_objects)})
+        return cls(
+            **{**config, "beta": keras.saving.deserialize_keras_object(config["beta"], custom_objects)}
+        )
 
 
 @keras.saving.register_keras_serializable(package="multvae_tf")

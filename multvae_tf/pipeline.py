@@ -1,7 +1,7 @@
 """From a scipy CSR matrix to tf.data batches of item ids; nothing is ever densified.
 
-A training batch is a pure function of (seed, epoch, step): rows are shuffled statelessly, so that a run can
-be continued at any epoch and sees exactly the batches that it would have seen.
+A training batch is a pure function of (seed, epoch, pass, step): rows are shuffled statelessly, so that a run
+can be continued at any epoch and sees exactly the batches that it would have seen.
 """
 
 from typing import NamedTuple
@@ -55,10 +55,14 @@ class TrainingBatch(NamedTuple):
     Attributes:
         x: the users' interactions.
         users: int64 [B], the users' row numbers in the training matrix.
+        pass_number: int64 scalar, counted from 0 within the epoch: which pass over the data this is.
+        step_in_pass: int64 scalar, counted from 0 within the pass.
     """
 
     x: Interactions
     users: tf.Tensor
+    pass_number: tf.Tensor
+    step_in_pass: tf.Tensor
 
 
 class HeldOutBatch(NamedTuple):
@@ -83,9 +87,7 @@ class _RowGather:
         starts = tf.gather(self._row_splits, rows)
         limits = tf.gather(self._row_splits, rows + 1)
         positions = tf.ragged.range(starts, limits)
-        return Interactions(
-            tf.gather(self._ids, positions.values), tf.cast(positions.row_splits, tf.int32)
-        )
+        return Interactions(tf.gather(self._ids, positions.values), tf.cast(positions.row_splits, tf.int32))
 
 
 def steps_per_epoch(num_users: int, batch_size: int) -> int:
@@ -93,24 +95,36 @@ def steps_per_epoch(num_users: int, batch_size: int) -> int:
     return -(-num_users // batch_size)
 
 
-def shuffled_users(num_users: int, seed: int, epoch: tf.Tensor | int) -> tf.Tensor:
-    """The order in which a pass visits the users: int64 [num_users], a function of (seed, epoch) alone."""
-    return tf.random.experimental.stateless_shuffle(
-        tf.range(num_users, dtype=tf.int64), seed=tf.stack([tf.cast(seed, tf.int64), tf.cast(epoch, tf.int64)])
-    )
+def shuffled_users(num_users: int, seed: int, pass_count: tf.Tensor | int) -> tf.Tensor:
+    """The order in which a pass visits the users: int64 [num_users], a function of its arguments alone.
+
+    Args:
+        num_users: how many there are.
+        seed: of the shuffle.
+        pass_count: number of passes over the data before this one, over all epochs.
+    """
+    stateless_seed = tf.stack([tf.cast(seed, tf.int64), tf.cast(pass_count, tf.int64)])
+    return tf.random.experimental.stateless_shuffle(tf.range(num_users, dtype=tf.int64), stateless_seed)
 
 
 def training_batches(
-    matrix: scipy.sparse.csr_matrix, batch_size: int, *, seed: int, first_epoch: int = 0, num_epochs: int = 1
+    matrix: scipy.sparse.csr_matrix,
+    batch_size: int,
+    *,
+    seed: int,
+    first_epoch: int = 0,
+    num_epochs: int = 1,
+    passes_per_epoch: int = 1,
 ) -> tf.data.Dataset:
     """The training batches of epochs `first_epoch`, ..., `first_epoch + num_epochs - 1`, in order.
 
     Args:
         matrix: CSR [num_users, num_items]; its values are ignored, every stored entry is a positive.
-        batch_size: users in a batch; the last batch of an epoch holds what is left.
-        seed: of the shuffle.
+        batch_size: users in a batch; the last batch of a pass holds what is left.
+        seed: of the shuffle, which is drawn anew for each pass.
         first_epoch: number of the first epoch to deliver.
         num_epochs: how many epochs to deliver.
+        passes_per_epoch: passes over the data in an epoch.
 
     Returns:
         A dataset of `TrainingBatch`.
@@ -118,14 +132,17 @@ def training_batches(
     gather = _RowGather(matrix)
     num_users = matrix.shape[0]
 
-    def epoch_of_users(epoch: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices(shuffled_users(num_users, seed, epoch)).batch(batch_size)
+    def batches_of_pass(pass_count: tf.Tensor) -> tf.data.Dataset:
+        users = tf.data.Dataset.from_tensor_slices(shuffled_users(num_users, seed, pass_count)).batch(
+            batch_size
+        )
+        return users.enumerate().map(
+            lambda step, users: TrainingBatch(gather(users), users, pass_count % passes_per_epoch, step)
+        )
 
-    epochs = tf.data.Dataset.range(first_epoch, first_epoch + num_epochs)
-    batches = epochs.flat_map(epoch_of_users).map(
-        lambda users: TrainingBatch(gather(users), users), num_parallel_calls=1
-    )
-    return batches.prefetch(2)
+    first_pass = first_epoch * passes_per_epoch
+    passes = tf.data.Dataset.range(first_pass, first_pass + num_epochs * passes_per_epoch)
+    return passes.flat_map(batches_of_pass).prefetch(2)
 
 
 def evaluation_batches(
@@ -145,7 +162,9 @@ def evaluation_batches(
         raise ValueError(f"fold_in has shape {fold_in.shape}, held_out {held_out.shape}: they must agree")
     gather_fold_in, gather_held_out = _RowGather(fold_in), _RowGather(held_out)
     rows = tf.data.Dataset.range(fold_in.shape[0]).batch(batch_size)
-    return rows.map(lambda r: HeldOutBatch(gather_fold_in(r), gather_held_out(r)), num_parallel_calls=1).prefetch(2)
+    return rows.map(
+        lambda r: HeldOutBatch(gather_fold_in(r), gather_held_out(r)), num_parallel_calls=1
+    ).prefetch(2)
 
 
 def interaction_batches(matrix: scipy.sparse.csr_matrix, batch_size: int) -> tf.data.Dataset:
