@@ -1,4 +1,4 @@
-"""The base of every multinomial autoencoder here: what training, evaluation, recommendation and export need."""
+"""The base of every multinomial autoencoder: what training, evaluation, recommendation and export need."""
 
 from typing import Any
 
@@ -49,6 +49,10 @@ class MultinomialAutoencoder(keras.Model):
         """Passes over the training data in one epoch of `fit`."""
         return 1
 
+    def phase(self, pass_number: int) -> str:
+        """What a pass of an epoch trains, in words for messages."""
+        return "training"
+
     @property
     def step(self) -> tf.Tensor:
         """The number of updates made so far, an int64 scalar."""
@@ -59,7 +63,7 @@ class MultinomialAutoencoder(keras.Model):
         return tf.stack([tf.constant(self.seed * 16 + purpose, tf.int64), self.step])
 
     def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The latent representation: z_mean and z_log_var, float32 [B, latent_dim]; None where z has no variance."""
+        """z_mean and z_log_var, float32 [B, latent_dim]; the latter is None where z has no variance."""
         raise NotImplementedError
 
     def decode(self, z: tf.Tensor) -> tf.Tensor:

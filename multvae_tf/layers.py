@@ -58,7 +58,7 @@ def drop_items(rows: SparseRows, rate: float, seed: tf.Tensor) -> SparseRows:
 
 @tf.custom_gradient
 def _sum_kernel_rows(kernel: tf.Tensor, ids: tf.Tensor, segment_ids: tf.Tensor, num_rows: tf.Tensor) -> tuple:
-    """sum of kernel[i] over the ids i of each row: [num_rows, units]."""
+    """Sum of kernel[i] over the ids i of each row: [num_rows, units]."""
     num_items = tf.shape(kernel)[0]
     sums = tf.raw_ops.SparseSegmentSumWithNumSegments(
         data=kernel, indices=ids, segment_ids=segment_ids, num_segments=num_rows
@@ -146,5 +146,5 @@ class SparseDense(keras.layers.Layer):
 
 
 def reparameterize(z_mean: tf.Tensor, z_log_var: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
-    """z = mu + epsilon * exp(log sigma^2 / 2), all [B, latent_dim] (Kingma & Welling 2014, eq. 4)."""
+    """Z = mu + epsilon * exp(log sigma^2 / 2), all [B, latent_dim] (Kingma & Welling 2014, eq. 4)."""
     return z_mean + epsilon * tf.exp(0.5 * z_log_var)

@@ -1,5 +1,6 @@
 """Mult-VAE and Mult-DAE (Liang et al. 2018, arXiv 1802.05814)."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ class _MLPAutoencoder(MultinomialAutoencoder):
 
     def _dense_layers(self, dims: Sequence[int]) -> list[keras.layers.Dense]:
         layers = []
-        for input_dim, units in zip(dims[:-1], dims[1:], strict=True):
+        for input_dim, units in itertools.pairwise(dims):
             layer = keras.layers.Dense(units, **self._initializers())
             layer.build((None, input_dim))
             layers.append(layer)
@@ -78,7 +79,7 @@ class _MLPAutoencoder(MultinomialAutoencoder):
         return tf.cast(output(h), tf.float32)
 
     def l2_penalty(self) -> tf.Tensor:
-        """lambda * sum ||W||^2 over the kernels, not the biases, a float32 scalar."""
+        """Lambda * sum ||W||^2 over the kernels, not the biases, a float32 scalar."""
         kernels = [layer.kernel for layer in (self.input_layer, *self.encoder_layers, *self.decoder_layers)]
         return self.l2 * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
 
@@ -115,8 +116,8 @@ class MultVAE(_MLPAutoencoder):
         seed: of the initial weights, the dropout and the noise.
         **kwargs: of `keras.Model`.
 
-    Train with `fit` on `pipeline.training_batches`, compiled with an optimizer alone. In training z is sampled
-    once per user; otherwise z = mu.
+    Train with `fit` on `pipeline.training_batches`, compiled with an optimizer alone. In training z is
+    sampled once per user; otherwise z = mu.
 
     Deviations: none.
     """
@@ -154,7 +155,7 @@ class MultVAE(_MLPAutoencoder):
         return ("loss", "nll", "kl")
 
     def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor]:
-        """mu and log sigma^2 of q(z | x), float32 [B, latent_dim] each."""
+        """Mu and log sigma^2 of q(z | x), float32 [B, latent_dim] each."""
         z_mean, z_log_var = tf.split(tf.cast(self._encoder_output(rows), tf.float32), 2, axis=1)
         return z_mean, z_log_var
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def adam(learning_rate: float) -> keras.optimizers.Adam:
-    """Adam with the constants of both reference programs: beta1 .9, beta2 .999, epsilon 1e-8 (Keras: 1e-7)."""
+    """Adam with the constants of both reference programs: beta1 .9, beta2 .999, epsilon 1e-8, not 1e-7."""
     return keras.optimizers.Adam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
 
 

@@ -1,0 +1,1 @@
+"""RecVAE, on top of multvae_tf."""

@@ -1,0 +1,74 @@
+"""Held-out evaluation: each user's metrics, their mean and its standard error."""
+
+import dataclasses
+
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+
+from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder
+from multvae_tf.errors import RunError
+from multvae_tf.pipeline import evaluation_batches
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean over users with its standard error.
+
+    Attributes:
+        mean: the mean.
+        standard_error: standard deviation / sqrt(users), as the code of Liang et al. 2018 reports it.
+    """
+
+    mean: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Estimate":
+        """The estimate from one value per user."""
+        return cls(float(np.mean(values)), float(np.std(values) / np.sqrt(len(values))))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.5f} ({self.standard_error:.5f})"
+
+
+def per_user_metrics(
+    model: MultinomialAutoencoder,
+    fold_in: scipy.sparse.csr_matrix,
+    held_out: scipy.sparse.csr_matrix,
+    batch_size: int = 500,
+) -> dict[str, np.ndarray]:
+    """The metrics of every user who has held-out items, in matrix order.
+
+    Args:
+        model: ranks the items that are not in the fold-in.
+        fold_in: CSR [num_users, num_items].
+        held_out: CSR of the same shape.
+        batch_size: users at a time; memory grows with batch_size * num_items.
+
+    Returns:
+        For each of `REPORTED_METRICS` float64 [users with held-out items].
+
+    Raises:
+        RunError: no user has any held-out item, or the catalogue is not the model's.
+    """
+    if fold_in.shape[1] != model.num_items:
+        raise RunError(f"the data has {fold_in.shape[1]} items, the model {model.num_items}")
+    has_held_out = np.flatnonzero(np.diff(held_out.indptr))
+    if not len(has_held_out):
+        raise RunError("no user has a held-out item: there is nothing to evaluate")
+    evaluate_batch = tf.function(model.per_user_metrics, reduce_retracing=True)
+    batches = evaluation_batches(fold_in[has_held_out], held_out[has_held_out], batch_size)
+    results = [evaluate_batch(batch) for batch in batches]
+    return {name: np.concatenate([r[name].numpy() for r in results]) for name in REPORTED_METRICS}
+
+
+def evaluate(
+    model: MultinomialAutoencoder,
+    fold_in: scipy.sparse.csr_matrix,
+    held_out: scipy.sparse.csr_matrix,
+    batch_size: int = 500,
+) -> dict[str, Estimate]:
+    """Mean and standard error of `per_user_metrics`, with its arguments and errors."""
+    values = per_user_metrics(model, fold_in, held_out, batch_size)
+    return {name: Estimate.of(values[name]) for name in REPORTED_METRICS}
