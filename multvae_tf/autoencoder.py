@@ -62,6 +62,20 @@ class MultinomialAutoencoder(keras.Model):
         """The int64 [2] seed of this step's draw for one purpose (dropout, noise, ...)."""
         return tf.stack([tf.constant(self.seed * 16 + purpose, tf.int64), self.step])
 
+    def compile(self, optimizer: Any, **kwargs: Any) -> None:
+        """As `keras.Model.compile`, but creates the optimizer's state at once: checkpoints need it.
+
+        Args:
+            optimizer: an optimizer or its name; losses and metrics are the model's own.
+            **kwargs: `steps_per_execution`, `run_eagerly`.
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model; Keras would skip a model whose `compile` is its own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
     def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor | None]:
         """z_mean and z_log_var, float32 [B, latent_dim]; the latter is None where z has no variance."""
         raise NotImplementedError

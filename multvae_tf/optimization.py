@@ -19,14 +19,12 @@ def fused_update(
     Keras' optimizers are chains of elementwise ops, each a pass over all weights; XLA makes one pass of them.
 
     Args:
-        optimizer: built here for the variables.
+        optimizer: built for these variables.
         variables: what is to be updated, in the order of the gradients.
 
     Returns:
         A function of the gradients, dense tensors in the shapes of the variables.
     """
-    if not optimizer.built:
-        optimizer.build(variables)
 
     @tf.function(jit_compile=True, autograph=False)
     def update(gradients: list[tf.Tensor]) -> None:

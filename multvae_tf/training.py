@@ -126,8 +126,8 @@ class _NonFiniteLossGuard(keras.callbacks.Callback):
         phase = self.model.phase(batch // self._steps_per_pass)
         kept = f"the checkpoint of epoch {self._epoch}" if self._epoch else "no checkpoint yet"
         raise RunError(
-            f"the loss is not finite in epoch {self._epoch + 1}, step {batch + 1}, {phase}; last finite means "
-            f"of the epoch: {last}; {kept} is in {self._folder.folder}; try a smaller --learning_rate"
+            f"the loss is not finite in epoch {self._epoch + 1}, step {batch + 1}, {phase}; last finite "
+            f"means: {last}; {kept} is in {self._folder.folder}; try a smaller --learning_rate"
         )
 
 
