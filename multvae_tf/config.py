@@ -75,7 +75,8 @@ class Config:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Config":
         """The configuration that `to_json` described."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        return cls(**values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -113,8 +113,6 @@ class SparseDense(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         """Creates the weights; their shapes do not depend on the input."""
-        if self.built:
-            return
         self.kernel = self.add_weight(
             name="kernel",
             shape=(self.num_items, self.units),

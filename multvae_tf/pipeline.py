@@ -4,6 +4,7 @@ A training batch is a pure function of (seed, epoch, pass, step): rows are shuff
 can be continued at any epoch and sees exactly the batches that it would have seen.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -171,3 +172,10 @@ def interaction_batches(matrix: scipy.sparse.csr_matrix, batch_size: int) -> tf.
     """Users in matrix order, as `Interactions`."""
     rows = tf.data.Dataset.range(matrix.shape[0]).batch(batch_size)
     return rows.map(_RowGather(matrix), num_parallel_calls=1).prefetch(2)
+
+
+def single_user(items: Sequence[int]) -> Interactions:
+    """A batch of one user with these item numbers."""
+    return Interactions(
+        tf.constant(items, tf.int32, shape=[len(items)]), tf.constant([0, len(items)], tf.int32)
+    )

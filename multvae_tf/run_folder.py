@@ -102,14 +102,18 @@ class RunFolder:
     def require_settings(self, expected: dict[str, Any]) -> None:
         """Checks that the folder holds the run that these settings describe.
 
+        Args:
+            expected: some of the settings that the run was created with.
+
         Raises:
             RunError: it holds none, or another one; the message names the first field that differs.
         """
-        for field, value in _flatten(self.read_settings()).items():
-            other = _flatten(expected).get(field)
-            if other != value:
+        stored = _flatten(self.read_settings())
+        for field, value in _flatten(expected).items():
+            if stored.get(field) != value:
                 raise RunError(
-                    f"{self.settings_path} is of another run: its {field} is {value}, this run's is {other}"
+                    f"{self.settings_path} is of another run: its {field} is {stored.get(field)}, not {value}; "
+                    "leave the flag out or name another --run_dir"
                 )
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:

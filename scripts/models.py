@@ -1,0 +1,118 @@
+"""The models by name: their flags, made from the fields of their configurations, and how a run is opened."""
+
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from typing import Any
+
+from absl import flags
+
+import multvae_tf.config
+from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.config import Config
+from multvae_tf.errors import RunError
+from multvae_tf.run_folder import RunFolder
+
+PAPER_CONFIGS = {**multvae_tf.config.PAPER_CONFIGS}
+OTHER_DATASETS = {**multvae_tf.config.OTHER_DATASETS}
+
+_DEFINE = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    tuple: flags.DEFINE_list,
+}
+
+
+def _field_type(annotation: Any) -> type:
+    """The plain type of a field: int for `int | None`, tuple for `tuple[int, ...]`."""
+    if isinstance(annotation, types.UnionType):
+        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
+    return typing.get_origin(annotation) or annotation
+
+
+def _descriptions(config_class: type) -> dict[str, str]:
+    """What the "Attributes:" sections of a configuration and its bases say of each field."""
+    found: dict[str, str] = {}
+    for base in reversed(config_class.__mro__):
+        section = (inspect.cleandoc(base.__doc__ or "")).partition("Attributes:")[2]
+        for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
+            found[name] = " ".join(text.split())
+    return found
+
+
+def define_flags() -> None:
+    """Defines --model and a flag for each field of a configuration; an absent flag leaves the paper's value."""
+    flags.DEFINE_enum("model", "multvae", sorted(OTHER_DATASETS), "Which model to train.")
+    fields: dict[str, tuple[type, list[str], str]] = {}
+    for model, config in OTHER_DATASETS.items():
+        descriptions = _descriptions(type(config))
+        hints = typing.get_type_hints(type(config))
+        for field in dataclasses.fields(config):
+            kind, models, text = fields.setdefault(
+                field.name, (_field_type(hints[field.name]), [], descriptions[field.name])
+            )
+            models.append(f"{model} {getattr(config, field.name)}")
+    for name, (kind, models, text) in fields.items():
+        _DEFINE[kind](
+            name, None, f"{text} Default: the paper's for the dataset, otherwise {', '.join(models)}."
+        )
+
+
+def config_from_flags(dataset: str) -> Config:
+    """The paper's configuration of --model for the dataset, with the flags that were given.
+
+    Raises:
+        RunError: a flag is not one of the model, or its value is out of range.
+    """
+    model = flags.FLAGS.model
+    config = PAPER_CONFIGS[model].get(dataset, OTHER_DATASETS[model])
+    return dataclasses.replace(config, **given_fields(model))
+
+
+def given_fields(model: str) -> dict[str, Any]:
+    """The configuration fields that the command line sets.
+
+    Raises:
+        RunError: one of them is not a field of the model's configuration.
+    """
+    own = {field.name for field in dataclasses.fields(OTHER_DATASETS[model])}
+    every = {field.name for config in OTHER_DATASETS.values() for field in dataclasses.fields(config)}
+    given = {}
+    for name in sorted(every):
+        if not flags.FLAGS[name].present:
+            continue
+        if name not in own:
+            raise RunError(f"--{name} is not a setting of {model}; its settings are {', '.join(sorted(own))}")
+        value = flags.FLAGS[name].value
+        given[name] = _dims(name, value) if isinstance(value, list) else value
+    return given
+
+
+def _dims(name: str, values: list[str]) -> tuple[int, ...]:
+    try:
+        return tuple(int(value) for value in values)
+    except ValueError:
+        raise RunError(f"--{name} is {','.join(values)}; it must be widths separated by commas") from None
+
+
+def stored_config(settings: dict[str, Any]) -> Config:
+    """The configuration of a run from its settings."""
+    return type(OTHER_DATASETS[settings["model"]]).from_json(settings["config"])
+
+
+def load_model(folder: RunFolder) -> MultinomialAutoencoder:
+    """The model of a run with its best weights.
+
+    Raises:
+        RunError: the folder holds no run, or none that has finished an epoch.
+    """
+    settings = folder.read_settings()
+    model = stored_config(settings).build_model(settings["dataset"]["num_items"])
+    if not folder.weights_path.exists():
+        raise RunError(f"{folder.folder} holds a run without weights: continue it with --resume")
+    model.load_weights(folder.weights_path)
+    return model
