@@ -62,6 +62,11 @@ class MultinomialAutoencoder(keras.Model):
         """The int64 [2] seed of this step's draw for one purpose (dropout, noise, ...)."""
         return tf.stack([tf.constant(self.seed * 16 + purpose, tf.int64), self.step])
 
+    @property
+    def optimized_variables(self) -> list[keras.Variable]:
+        """What `optimizer` updates."""
+        return self.trainable_variables
+
     def compile(self, optimizer: Any, **kwargs: Any) -> None:
         """As `keras.Model.compile`, but creates the optimizer's state at once: checkpoints need it.
 
@@ -70,7 +75,7 @@ class MultinomialAutoencoder(keras.Model):
             **kwargs: `steps_per_execution`, `run_eagerly`.
         """
         super().compile(optimizer=optimizer, **kwargs)
-        self.optimizer.build(self.trainable_variables)
+        self.optimizer.build(self.optimized_variables)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model; Keras would skip a model whose `compile` is its own."""
@@ -110,6 +115,9 @@ class MultinomialAutoencoder(keras.Model):
         for name, values in self.per_user_metrics(batch).items():
             self._validation_means[name].update_state(values, sample_weight=has_held_out)
         return {name: mean.result() for name, mean in self._validation_means.items()}
+
+    def prepare_training(self, num_users: int) -> None:
+        """Makes room for what `fit` on `num_users` users may keep of each of them; called before `fit`."""
 
     def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
         """One update; returns the running means of `loss_names` over the epoch."""

@@ -76,3 +76,27 @@ class LinearAnnealing(BetaSchedule):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"total_anneal_steps": self.total_anneal_steps, "anneal_cap": self.anneal_cap}
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class PerUserBeta(BetaSchedule):
+    """beta'(x) = gamma * |x|: a user's KL term weighs as much as their interactions.
+
+    From RecVAE (Shenbin et al. 2020), where |x| counts the items before dropout.
+
+    Args:
+        gamma: at least 0.
+    """
+
+    def __init__(self, gamma: float):
+        if not gamma >= 0:
+            raise ValueError(f"gamma is {gamma}; it must be at least 0")
+        self.gamma = gamma
+
+    def __call__(self, step: tf.Tensor, num_interactions: tf.Tensor) -> tf.Tensor:
+        """Returns beta, float32 [B]."""
+        return self.gamma * num_interactions
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"gamma": self.gamma}

@@ -174,6 +174,7 @@ def train(
         RunError: the loss is not finite, or the checkpoint does not fit the model.
         OSError: the folder cannot be written.
     """
+    model.prepare_training(matrix.shape[0])
     progress = _Progress()
     checkpoint = tf.train.Checkpoint(model=model, progress=progress)
     manager = tf.train.CheckpointManager(checkpoint, folder.checkpoints_path, max_to_keep=1)
