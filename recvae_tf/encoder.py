@@ -1,0 +1,196 @@
+"""The encoders: RecVAE's densely connected one, and Mult-VAE's multilayer perceptron for comparison."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from multvae_tf.layers import SparseDense, SparseRows
+
+
+class Encoder(keras.layers.Layer):
+    """q(z | x) = N(mu(x), diag sigma^2(x)).
+
+    A subclass creates `input_layer`, a `SparseDense`, and implements `posterior` on its output.
+
+    Args:
+        num_items: size I of the catalogue.
+        hidden_dims: widths of the hidden layers, first to last.
+        latent_dim: size of z.
+        seed: of the initial weights.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call with `SparseRows` of B rows; returns mu and log sigma^2, float32 [B, latent_dim] each.
+    """
+
+    input_layer: SparseDense
+
+    def __init__(self, num_items: int, hidden_dims: Sequence[int], latent_dim: int, seed: int, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.num_items = num_items
+        self.hidden_dims = tuple(hidden_dims)
+        self.latent_dim = latent_dim
+        self.seed = seed
+        self.built = True
+
+    def posterior(self, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mu and log sigma^2, float32 [B, latent_dim], from the input layer's output, [B, hidden_dims[0]]."""
+        raise NotImplementedError
+
+    def call(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor]:
+        """See the class."""
+        return self.posterior(self.input_layer(rows))
+
+    def encode_dense(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The posterior at a few dense inputs, float32 [K, num_items], already normalised."""
+        h = tf.matmul(x, self.input_layer.kernel.value) + self.input_layer.bias
+        return self.posterior(tf.cast(h, self.compute_dtype))
+
+    def copy_weights(self, other: "Encoder") -> None:
+        """Takes over the weights of an encoder of the same shape."""
+        for variable, value in zip(self.variables, other.variables, strict=True):
+            variable.assign(value)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_items": self.num_items,
+            "hidden_dims": self.hidden_dims,
+            "latent_dim": self.latent_dim,
+            "seed": self.seed,
+        }
+
+
+def torch_linear_initializers(fan_in: int, seed: int) -> dict[str, Any]:
+    """Weights and biases uniform in +-1/sqrt(fan_in), how the reference's framework starts a linear layer."""
+    bound = 1 / math.sqrt(fan_in)
+    return {
+        "kernel_initializer": keras.initializers.RandomUniform(-bound, bound, seed=2 * seed),
+        "bias_initializer": keras.initializers.RandomUniform(-bound, bound, seed=2 * seed + 1),
+    }
+
+
+def torch_linear(fan_in: int, units: int, seed: int, **kwargs: Any) -> keras.layers.Dense:
+    """A built linear layer [fan_in, units] with `torch_linear_initializers`."""
+    layer = keras.layers.Dense(units, **torch_linear_initializers(fan_in, seed), **kwargs)
+    layer.build((None, fan_in))
+    return layer
+
+
+@keras.saving.register_keras_serializable(package="recvae_tf")
+class DenseEncoder(Encoder):
+    """RecVAE's encoder (Shenbin et al. 2020, section 3.2): every layer sees all layers before it.
+
+    h_1 = LN(swish(W_1 x + b_1)); h_k = LN(swish(W_k h_{k-1} + b_k + h_1 + ... + h_{k-1})); mu and
+    log sigma^2 are linear in the last h. The x is L2-normalised, with dropout in training.
+
+    Args:
+        num_items: size I of the catalogue.
+        hidden_dims: widths of the layers, all equal.
+        latent_dim: size of z.
+        layer_norm_epsilon: added to the variance in LN.
+        seed: of the initial weights.
+        **kwargs: of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: the widths differ.
+
+    Deviations: none.
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        hidden_dims: Sequence[int] = (600,) * 5,
+        latent_dim: int = 200,
+        *,
+        layer_norm_epsilon: float = 1e-5,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(num_items, hidden_dims, latent_dim, seed, **kwargs)
+        if len(set(self.hidden_dims)) != 1:
+            raise ValueError(f"hidden_dims is {self.hidden_dims}; the dense encoder's widths must be equal")
+        self.layer_norm_epsilon = layer_norm_epsilon
+        width, depth = self.hidden_dims[0], len(self.hidden_dims)
+        seeds = range(seed * 1000, seed * 1000 + depth + 2)
+        dtype = self.dtype_policy
+        self.input_layer = SparseDense(
+            num_items, width, **torch_linear_initializers(num_items, seeds[0]), dtype=dtype
+        )
+        self.hidden_layers = [torch_linear(width, width, s, dtype=dtype) for s in seeds[1:depth]]
+        self.layer_norms = []
+        for _ in range(depth):
+            layer_norm = keras.layers.LayerNormalization(epsilon=layer_norm_epsilon, dtype=dtype)
+            layer_norm.build((None, width))
+            self.layer_norms.append(layer_norm)
+        self.z_mean_layer = torch_linear(width, latent_dim, seeds[depth], dtype=dtype)
+        self.z_log_var_layer = torch_linear(width, latent_dim, seeds[depth + 1], dtype=dtype)
+
+    def posterior(self, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Encoder.posterior`."""
+        first_norm, *norms = self.layer_norms
+        h = first_norm(tf.nn.silu(h))
+        sum_of_layers = h
+        for layer, layer_norm in zip(self.hidden_layers, norms, strict=True):
+            h = layer_norm(tf.nn.silu(layer(h) + sum_of_layers))
+            sum_of_layers += h
+        return tf.cast(self.z_mean_layer(h), tf.float32), tf.cast(self.z_log_var_layer(h), tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "layer_norm_epsilon": self.layer_norm_epsilon}
+
+
+@keras.saving.register_keras_serializable(package="recvae_tf")
+class MLPEncoder(Encoder):
+    """Mult-VAE's encoder (Liang et al. 2018, section 2.1): tanh layers, then one linear layer.
+
+    Weights start Glorot-uniform, biases as a truncated normal of standard deviation 0.001.
+
+    Args:
+        num_items: size I of the catalogue.
+        hidden_dims: widths of the hidden layers.
+        latent_dim: size of z.
+        seed: of the initial weights.
+        **kwargs: of `keras.layers.Layer`.
+
+    Deviations: none.
+    """
+
+    def __init__(
+        self,
+        num_items: int,
+        hidden_dims: Sequence[int] = (600,),
+        latent_dim: int = 200,
+        *,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(num_items, hidden_dims, latent_dim, seed, **kwargs)
+        dims = [*self.hidden_dims, 2 * latent_dim]
+        self.input_layer = SparseDense(num_items, dims[0], **self._initializers(0))
+        self.hidden_layers = []
+        for number, (fan_in, units) in enumerate(itertools.pairwise(dims), start=1):
+            layer = keras.layers.Dense(units, **self._initializers(number))
+            layer.build((None, fan_in))
+            self.hidden_layers.append(layer)
+
+    def _initializers(self, number: int) -> dict[str, Any]:
+        seed = self.seed * 1000 + 2 * number
+        return {
+            "kernel_initializer": keras.initializers.GlorotUniform(seed=seed),
+            "bias_initializer": keras.initializers.TruncatedNormal(stddev=0.001, seed=seed + 1),
+            "dtype": self.dtype_policy,
+        }
+
+    def posterior(self, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Encoder.posterior`."""
+        for layer in self.hidden_layers:
+            h = layer(tf.tanh(h))
+        z_mean, z_log_var = tf.split(tf.cast(h, tf.float32), 2, axis=1)
+        return z_mean, z_log_var
