@@ -104,7 +104,7 @@ class SparseDense(keras.layers.Layer):
         bias_initializer: Any = "zeros",
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.num_items = num_items
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
