@@ -299,7 +299,7 @@ class RecVAE(MultinomialAutoencoder):
         """One update, or two in joint training; returns the epoch's running means of `loss_names`."""
         refresh_pass = self.num_encoder_passes if self.alternating else 0
         is_refresh = tf.equal(batch.pass_number, refresh_pass) & tf.equal(batch.step_in_pass, 0)
-        tf.cond(is_refresh, lambda: self._refresh_and_report(batch), tf.no_op)
+        tf.cond(is_refresh, lambda: self._refresh_and_report(batch), lambda: None)
         if self.alternating:
             is_encoder_pass = batch.pass_number < self.num_encoder_passes
             tf.cond(
