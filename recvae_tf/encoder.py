@@ -83,7 +83,7 @@ def torch_linear(fan_in: int, units: int, seed: int, **kwargs: Any) -> keras.lay
 
 @keras.saving.register_keras_serializable(package="recvae_tf")
 class DenseEncoder(Encoder):
-    """RecVAE's encoder (Shenbin et al. 2020, section 3.2): every layer sees all layers before it.
+    """RecVAE's encoder (Shenbin et al. 2020): every layer sees all layers before it.
 
     h_1 = LN(swish(W_1 x + b_1)); h_k = LN(swish(W_k h_{k-1} + b_k + h_1 + ... + h_{k-1})); mu and
     log sigma^2 are linear in the last h. The x is L2-normalised, with dropout in training.

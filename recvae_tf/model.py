@@ -32,7 +32,7 @@ PRIORS: dict[str, type[Prior]] = {
     "vamp": VampPrior,
     "realnvp": RealNVPPrior,
 }
-VARIANTS = ("paper", "master")
+LAYER_NORM_EPSILON = {"paper": 1e-5, "master": 0.1}
 
 _DROPOUT, _NOISE = 0, 1
 _ENCODER_SEED, _OLD_ENCODER_SEED, _DECODER_SEED, _PRIOR_SEED = range(4)
@@ -104,7 +104,7 @@ class RecVAE(MultinomialAutoencoder):
         for name, value, options in (
             ("encoder", encoder, ENCODERS),
             ("prior", prior, PRIORS),
-            ("variant", variant, VARIANTS),
+            ("variant", variant, LAYER_NORM_EPSILON),
         ):
             if value not in options:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(options)}")
@@ -141,22 +141,17 @@ class RecVAE(MultinomialAutoencoder):
         self.built = True
 
     def _new_encoder(self, seed: int) -> Encoder:
+        config = {
+            "num_items": self.num_items,
+            "latent_dim": self.latent_dim,
+            "seed": seed,
+            "dtype": self.dtype_policy,
+        }
+        if self.hidden_dims is not None:
+            config["hidden_dims"] = self.hidden_dims
         if self.encoder_kind == "mlp":
-            return MLPEncoder(
-                self.num_items,
-                self.hidden_dims or (600,),
-                self.latent_dim,
-                seed=seed,
-                dtype=self.dtype_policy,
-            )
-        return DenseEncoder(
-            self.num_items,
-            self.hidden_dims or (600,) * 5,
-            self.latent_dim,
-            layer_norm_epsilon=1e-5 if self.variant == "paper" else 0.1,
-            seed=seed,
-            dtype=self.dtype_policy,
-        )
+            return MLPEncoder(**config)
+        return DenseEncoder(layer_norm_epsilon=LAYER_NORM_EPSILON[self.variant], **config)
 
     def _new_prior(self, seed: int) -> Prior:
         match self.prior_kind:

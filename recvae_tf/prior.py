@@ -76,7 +76,7 @@ def _mixture_by_dimension(
 
 @keras.saving.register_keras_serializable(package="recvae_tf")
 class CompositePrior(Prior):
-    """The composite prior of RecVAE (Shenbin et al. 2020, section 3.3).
+    """The composite prior of RecVAE (Shenbin et al. 2020).
 
     p(z_k | x) = w_1 N(z_k; 0, 1) + w_2 N(z_k; mu_old,k(x), sigma_old,k^2(x)) + w_3 N(z_k; 0, e^10), for each
     latent dimension k on its own; mu_old and sigma_old^2 are the posterior, on the clean x, of a frozen
