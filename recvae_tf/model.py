@@ -283,8 +283,10 @@ class RecVAE(MultinomialAutoencoder):
         z_mean, z_log_var = self.encode(rows)
         z = reparameterize(z_mean, z_log_var, epsilon)
         nll = tf.reduce_mean(self.log_softmax_nll(batch.x, self.decode(z)))
-        log_q = tf.reduce_sum(log_normal(z, z_mean, z_log_var), axis=1)
-        log_p, reports = self.prior.log_prob(z, old_posterior, self.encoder)
+        # log q(z | x~) is a function of epsilon = (z - mu) / sigma, not of z and mu: they cancel out.
+        log_q = tf.reduce_sum(log_normal(epsilon, 0.0, 0.0) - 0.5 * z_log_var, axis=1)
+        log_prior = tf.function(self.prior.log_prob, jit_compile=True, autograph=False)
+        log_p, reports = log_prior(z, old_posterior, self.encoder)
         kl = log_q - log_p
         weighted_kl = tf.reduce_mean(beta * kl)
         parts = {"loss": nll + weighted_kl, "nll": nll, "kl": tf.reduce_mean(kl), "weighted_kl": weighted_kl}

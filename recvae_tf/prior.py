@@ -22,8 +22,9 @@ def log_normal(z: tf.Tensor, mean: tf.Tensor | float, log_var: tf.Tensor | float
 class Prior(keras.layers.Layer):
     """p(z), or p(z | x) if it looks at the user's old posterior.
 
-    Its weights, if any, are trained with the encoder's. Subclasses implement `log_prob`, name in
-    `report_names` what it reports, and say in `needs_old_posterior` whether they use that.
+    Its weights, if any, are trained with the encoder's. Subclasses implement `log_prob`, which XLA must be
+    able to compile, name in `report_names` what it reports, and say in `needs_old_posterior` whether they
+    use that.
     """
 
     needs_old_posterior = False
@@ -60,20 +61,6 @@ class GaussianPrior(Prior):
         return tf.reduce_sum(log_normal(z, 0.0, 0.0), axis=1), {}
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _mixture_by_dimension(
-    z: tf.Tensor, old_mean: tf.Tensor, old_log_var: tf.Tensor, weights: tuple[float, ...], wide_log_var: float
-) -> tuple[tf.Tensor, tf.Tensor]:
-    densities = [
-        log_normal(z, 0.0, 0.0),
-        log_normal(z, old_mean, old_log_var),
-        log_normal(z, 0.0, wide_log_var),
-    ]
-    weighted = tf.stack([math.log(w) + density for w, density in zip(weights, densities, strict=True)])
-    shares = tf.reduce_mean(tf.nn.softmax(tf.stop_gradient(weighted), axis=0), axis=[1, 2])
-    return tf.reduce_logsumexp(weighted, axis=0), shares
-
-
 @keras.saving.register_keras_serializable(package="recvae_tf")
 class CompositePrior(Prior):
     """The composite prior of RecVAE (Shenbin et al. 2020).
@@ -107,7 +94,12 @@ class CompositePrior(Prior):
 
     def by_dimension(self, z: tf.Tensor, old_posterior: Posterior) -> tuple[tf.Tensor, tf.Tensor]:
         """Per dimension, log p(z_k | x), [B, latent_dim]; and each component's mean responsibility, [3]."""
-        return _mixture_by_dimension(z, *old_posterior, self.mixture_weights, self.wide_log_var)
+        gaussians = [(0.0, 0.0), old_posterior, (0.0, self.wide_log_var)]
+        weighted = tf.stack(
+            [math.log(w) + log_normal(z, *g) for w, g in zip(self.mixture_weights, gaussians, strict=True)]
+        )
+        shares = tf.reduce_mean(tf.nn.softmax(tf.stop_gradient(weighted), axis=0), axis=[1, 2])
+        return tf.reduce_logsumexp(weighted, axis=0), shares
 
     def log_prob(
         self, z: tf.Tensor, old_posterior: Posterior | None, encoder: Encoder
@@ -137,10 +129,11 @@ def log_mixture(
         float32 [B], and a scalar: 1 / K when all components are used alike, 1 when one does all.
     """
     precisions = tf.exp(-log_vars)
+    scaled_means = means * precisions
     squared_distances = (
         tf.matmul(tf.square(z), precisions, transpose_b=True)
-        - 2 * tf.matmul(z, means * precisions, transpose_b=True)
-        + tf.reduce_sum(tf.square(means) * precisions, axis=1)
+        - 2 * tf.matmul(z, scaled_means, transpose_b=True)
+        + tf.reduce_sum(means * scaled_means, axis=1)
     )
     log_normalizers = tf.reduce_sum(log_vars + _LOG_2_PI, axis=1)
     components = log_weights - 0.5 * (squared_distances + log_normalizers)

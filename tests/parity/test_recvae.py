@@ -28,9 +28,9 @@ def layer_weights(encoder):
     for name, layer in zip(LAYERS, layers, strict=True):
         yield f"{name}.weight", layer.kernel
         yield f"{name}.bias", layer.bias
-    for number, layer_norm in enumerate(encoder.layer_norms, start=1):
-        yield f"ln{number}.weight", layer_norm.gamma
-        yield f"ln{number}.bias", layer_norm.beta
+    for number, connection in enumerate(encoder.connections, start=1):
+        yield f"ln{number}.weight", connection.gamma
+        yield f"ln{number}.bias", connection.beta
 
 
 class ReferenceAdam(keras.optimizers.Adam):
