@@ -138,6 +138,8 @@ class RecVAE(MultinomialAutoencoder):
         )
         self.prior = self._new_prior(self.seed * 10 + _PRIOR_SEED)
         self._prior_cache: PriorCache | None = None
+        # tf.train.Checkpoint does not look into the lists of layers that Keras layers hold.
+        self._weights_for_checkpoints = tf.train.Checkpoint(weights=[v.value for v in self.variables])
         self.built = True
 
     def _new_encoder(self, seed: int) -> Encoder:
