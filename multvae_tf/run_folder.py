@@ -112,8 +112,8 @@ class RunFolder:
         for field, value in _flatten(expected).items():
             if stored.get(field) != value:
                 raise RunError(
-                    f"{self.settings_path} is of another run: its {field} is {stored.get(field)}, not {value}; "
-                    "leave the flag out or name another --run_dir"
+                    f"{self.settings_path} is of another run: its {field} is {stored.get(field)}, not {value}"
+                    "; leave the flag out or name another --run_dir"
                 )
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:

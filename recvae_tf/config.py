@@ -6,7 +6,8 @@ import math
 from multvae_tf.config import Config, check
 from multvae_tf.optimization import adam
 from multvae_tf.schedules import BetaSchedule, ConstantBeta, LinearAnnealing, PerUserBeta
-from recvae_tf.model import ENCODERS, LAYER_NORM_EPSILON, PRIORS, RecVAE
+from recvae_tf.model import RecVAE
+from recvae_tf.switches import ENCODERS, LAYER_NORM_EPSILON, PRIORS
 
 BETAS = ("per_user", "constant", "annealed")
 

@@ -11,28 +11,10 @@ from multvae_tf.layers import SparseRows, drop_items, l2_normalize, reparameteri
 from multvae_tf.optimization import fused_update
 from multvae_tf.pipeline import Interactions, TrainingBatch
 from multvae_tf.schedules import BetaSchedule, PerUserBeta
-from recvae_tf.encoder import DenseEncoder, Encoder, MLPEncoder, torch_linear
-from recvae_tf.flow import RealNVPPrior
-from recvae_tf.prior import (
-    CompositePrior,
-    GaussianPrior,
-    MixturePrior,
-    Posterior,
-    Prior,
-    VampPrior,
-    log_normal,
-)
+from recvae_tf import switches
+from recvae_tf.encoder import Encoder, torch_linear
+from recvae_tf.prior import Posterior, log_normal
 from recvae_tf.prior_cache import PriorCache
-
-ENCODERS: dict[str, type[Encoder]] = {"dense": DenseEncoder, "mlp": MLPEncoder}
-PRIORS: dict[str, type[Prior]] = {
-    "composite": CompositePrior,
-    "gaussian": GaussianPrior,
-    "mixture": MixturePrior,
-    "vamp": VampPrior,
-    "realnvp": RealNVPPrior,
-}
-LAYER_NORM_EPSILON = {"paper": 1e-5, "master": 0.1}
 
 _DROPOUT, _NOISE = 0, 1
 _ENCODER_SEED, _OLD_ENCODER_SEED, _DECODER_SEED, _PRIOR_SEED = range(4)
@@ -101,13 +83,7 @@ class RecVAE(MultinomialAutoencoder):
         seed: int = 0,
         **kwargs: Any,
     ):
-        for name, value, options in (
-            ("encoder", encoder, ENCODERS),
-            ("prior", prior, PRIORS),
-            ("variant", variant, LAYER_NORM_EPSILON),
-        ):
-            if value not in options:
-                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(options)}")
+        switches.check(encoder=encoder, prior=prior, variant=variant)
         if min(num_encoder_passes, num_decoder_passes) < 1:
             raise ValueError(
                 f"num_encoder_passes is {num_encoder_passes}, num_decoder_passes {num_decoder_passes}; "
@@ -129,44 +105,31 @@ class RecVAE(MultinomialAutoencoder):
         self.num_decoder_passes = num_decoder_passes
         self.prior_cache_bytes = prior_cache_bytes
 
-        old_encoder_seed = _ENCODER_SEED if variant == "paper" else _OLD_ENCODER_SEED
-        self.encoder = self._new_encoder(self.seed * 10 + _ENCODER_SEED)
-        self.old_encoder = self._new_encoder(self.seed * 10 + old_encoder_seed)
+        def new_encoder(seed: int) -> Encoder:
+            return switches.new_encoder(
+                encoder, variant, num_items, hidden_dims, latent_dim, seed=seed, dtype=self.dtype_policy
+            )
+
+        self.encoder = new_encoder(seed * 10 + _ENCODER_SEED)
+        self.old_encoder = new_encoder(
+            seed * 10 + (_ENCODER_SEED if variant == "paper" else _OLD_ENCODER_SEED)
+        )
         self.old_encoder.trainable = False
         self.decoder = torch_linear(
-            latent_dim, num_items, self.seed * 10 + _DECODER_SEED, dtype=self.dtype_policy
+            latent_dim, num_items, (seed * 10 + _DECODER_SEED) * 1000, dtype=self.dtype_policy
         )
-        self.prior = self._new_prior(self.seed * 10 + _PRIOR_SEED)
+        self.prior = switches.new_prior(
+            prior,
+            num_items,
+            latent_dim,
+            mixture_weights=mixture_weights,
+            num_components=num_prior_components,
+            seed=seed * 10 + _PRIOR_SEED,
+        )
         self._prior_cache: PriorCache | None = None
         # tf.train.Checkpoint does not look into the lists of layers that Keras layers hold.
         self._weights_for_checkpoints = tf.train.Checkpoint(weights=[v.value for v in self.variables])
         self.built = True
-
-    def _new_encoder(self, seed: int) -> Encoder:
-        config = {
-            "num_items": self.num_items,
-            "latent_dim": self.latent_dim,
-            "seed": seed,
-            "dtype": self.dtype_policy,
-        }
-        if self.hidden_dims is not None:
-            config["hidden_dims"] = self.hidden_dims
-        if self.encoder_kind == "mlp":
-            return MLPEncoder(**config)
-        return DenseEncoder(layer_norm_epsilon=LAYER_NORM_EPSILON[self.variant], **config)
-
-    def _new_prior(self, seed: int) -> Prior:
-        match self.prior_kind:
-            case "composite":
-                return CompositePrior(self.mixture_weights)
-            case "mixture":
-                return MixturePrior(self.latent_dim, self.num_prior_components, seed=seed)
-            case "vamp":
-                return VampPrior(self.num_items, self.num_prior_components, seed=seed)
-            case "realnvp":
-                return RealNVPPrior(self.latent_dim, seed=seed)
-            case _:
-                return GaussianPrior()
 
     @property
     def loss_names(self) -> tuple[str, ...]:
@@ -175,7 +138,7 @@ class RecVAE(MultinomialAutoencoder):
         `change` is how far the posterior means moved since the last refresh of the old encoder, then what
         the prior reports.
         """
-        shares = PRIORS[self.prior_kind].report_names
+        shares = switches.PRIORS[self.prior_kind].report_names
         return ("loss", "nll", "kl", "weighted_kl", "decoder_nll", "change", *shares)
 
     @property

@@ -33,7 +33,7 @@ def main(_: list[str]) -> None:
     item_ids, _ = folder.read_items()
     if list(item_ids) != list(dataset.item_ids):
         raise RunError(
-            f"{dataset.folder} has other items than {folder.items_path}: a run can only be tested on its own items"
+            f"{dataset.folder} has other items than {folder.items_path}: runs are tested on their own items"
         )
     model = models.load_model(folder)
     rows = {

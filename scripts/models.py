@@ -45,7 +45,7 @@ def _descriptions(config_class: type) -> dict[str, str]:
 
 
 def define_flags() -> None:
-    """Defines --model and a flag for each field of a configuration; an absent flag leaves the paper's value."""
+    """Defines --model and a flag for each field of a configuration; one not given leaves it be."""
     flags.DEFINE_enum("model", "multvae", sorted(OTHER_DATASETS), "Which model to train.")
     fields: dict[str, tuple[type, list[str], str]] = {}
     for model, config in OTHER_DATASETS.items():

@@ -19,9 +19,9 @@ import command_line
 import dataset_flags
 import models
 from absl import flags
+from data_prep.store import PreparedDataset
 
 from data_prep import store
-from data_prep.store import PreparedDataset
 from multvae_tf import report
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
