@@ -116,7 +116,12 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     ),
     "msd": CatalogueEntry(
         spec=DatasetSpec(
-            name="msd", source="msd", threshold=None, min_item_users=200, min_user_items=20, heldout_users=50_000
+            name="msd",
+            source="msd",
+            threshold=None,
+            min_item_users=200,
+            min_user_items=20,
+            heldout_users=50_000,
         ),
         citation="Bertin-Mahieux et al. 2011, The Million Song Dataset",
         url="http://labrosa.ee.columbia.edu/~dpwe/tmp/train_triplets.txt.zip",

@@ -7,16 +7,20 @@ import types
 import typing
 from typing import Any
 
+import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 from absl import flags
 
 import multvae_tf.config
+import recvae_tf.config
 from multvae_tf.autoencoder import MultinomialAutoencoder
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
 from multvae_tf.run_folder import RunFolder
 
-PAPER_CONFIGS = {**multvae_tf.config.PAPER_CONFIGS}
-OTHER_DATASETS = {**multvae_tf.config.OTHER_DATASETS}
+flags.disclaim_key_flags()
+
+PAPER_CONFIGS = {**multvae_tf.config.PAPER_CONFIGS, **recvae_tf.config.PAPER_CONFIGS}
+OTHER_DATASETS = {**multvae_tf.config.OTHER_DATASETS, **recvae_tf.config.OTHER_DATASETS}
 
 _DEFINE = {
     bool: flags.DEFINE_bool,

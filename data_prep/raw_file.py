@@ -1,0 +1,101 @@
+"""A raw file, plain or inside an archive, read as a stream of bytes with a progress bar."""
+
+import contextlib
+import dataclasses
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from tqdm import tqdm
+
+from data_prep.errors import DataError
+
+_SHOW_PROGRESS_AFTER = 2.0  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class RawFile:
+    """A file, or a member of a .zip; what ends with .gz is decompressed while it is read.
+
+    Attributes:
+        path: of the file or of the archive.
+        member: name within the archive; '' where the file itself is meant.
+    """
+
+    path: Path
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.member} in {self.path}" if self.member else str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The last part of its name, without .gz."""
+        return Path(self.member or self.path).name.removesuffix(".gz")
+
+    @property
+    def identity(self) -> list[str | int]:
+        """Name, size and time of change: while these are the same, so is the content."""
+        status = self.path.stat()
+        return [self.path.name, self.member, status.st_size, status.st_mtime_ns]
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The decompressed bytes; on stderr a bar shows how much has been read, once it takes seconds.
+
+        Raises:
+            DataError: the file cannot be read, or it is a truncated or damaged archive.
+        """
+        try:
+            with contextlib.ExitStack() as stack:
+                if self.member:
+                    archive = stack.enter_context(zipfile.ZipFile(self.path))
+                    total = archive.getinfo(self.member).file_size
+                    file = stack.enter_context(archive.open(self.member))
+                else:
+                    total = self.path.stat().st_size
+                    file = stack.enter_context(self.path.open("rb"))
+                file = stack.enter_context(
+                    tqdm.wrapattr(
+                        file, "read", total=total, desc=f"Reading {self.name}", delay=_SHOW_PROGRESS_AFTER
+                    )
+                )
+                if (self.member or self.path.name).endswith(".gz"):
+                    file = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
+                yield file
+        except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+            raise DataError(f"{self} is a damaged or truncated archive: {error}") from error
+        except OSError as error:
+            raise DataError(f"{self} cannot be read: {error.strerror or error}") from error
+
+
+def only_member(path: Path, suffixes: tuple[str, ...]) -> RawFile:
+    """The one file in a .zip whose name has one of the suffixes, or `path` itself if it is no .zip.
+
+    Raises:
+        DataError: the archive is damaged, or it holds no such file or several.
+    """
+    if path.suffix != ".zip":
+        return RawFile(path)
+    names = [name for name in members(path) if name.endswith(suffixes) and not name.startswith("__MACOSX")]
+    if len(names) != 1:
+        raise DataError(
+            f"{path} holds {', '.join(names) or 'no file'}; it must hold exactly one {' or '.join(suffixes)}"
+        )
+    return RawFile(path, names[0])
+
+
+def members(path: Path) -> list[str]:
+    """The names in a .zip.
+
+    Raises:
+        DataError: the archive is damaged or cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{path} is a damaged or truncated archive: {error}") from error

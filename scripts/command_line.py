@@ -1,0 +1,33 @@
+"""How every command runs: what a user can mend is told in one sentence, not in a traceback."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+from data_prep.errors import DataError
+
+
+def run(main: Callable[[list[str]], None], *errors: type[Exception]) -> None:
+    """Parses the flags, calls `main` and exits: 0 after success, 1 after an error, 130 when interrupted.
+
+    Args:
+        main: takes what is left of the command line, which is its own name.
+        *errors: those that the user can mend, beside `DataError` and those of files and disks.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        try:
+            if len(argv) > 1:
+                raise flags.Error(f"unexpected argument {argv[1]!r}: every flag begins with --")
+            main(argv)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            sys.exit(f"Error: {where}{error.strerror or error}")
+        except (DataError, flags.Error, *errors) as error:
+            sys.exit(f"Error: {error}")
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded)
