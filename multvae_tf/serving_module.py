@@ -1,0 +1,258 @@
+"""What is served: a plain `tf.Module` with raw item ids in and out, made from any trained autoencoder."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.errors import RunError
+from multvae_tf.layers import l2_normalize
+from multvae_tf.pipeline import Interactions
+
+# The score of a place that no item takes. Not -inf, which the REST API would write as invalid JSON.
+NO_ITEM_SCORE = -3e38
+SEPARATORS = (",", "|", ";", "\t", "\x1f")
+# Signature -> input -> rank. All inputs are strings, '' is padding.
+INPUT_RANKS = {
+    "serving_default": {"history": 2},
+    "recommend_excluding": {"history": 2, "exclude": 2},
+    "recommend_text": {"history_text": 1},
+    "score_items": {"history": 2, "candidates": 2},
+    "embed_user": {"history": 2},
+    "similar_items": {"item_id": 1},
+    "describe_items": {"item_id": 1},
+}
+
+Outputs = dict[str, tf.Tensor]
+
+
+@contextlib.contextmanager
+def _functions_inlined() -> Iterator[None]:
+    """Traces the body of every `tf.function` in place: a server refuses functions that XLA must compile."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+class _PlainFunction(tf.Module):
+    """A function of a Keras model, evaluated on copies of the weights that it reads, and on nothing of Keras.
+
+    Args:
+        model: whose weights the function reads.
+        function: of tensors.
+        *specs: the tensors' specifications.
+
+    Attributes:
+        weights: the copies, in the order of the model's variables.
+
+    Raises:
+        RunError: a weight is not finite.
+    """
+
+    def __init__(self, model: keras.Model, function: Callable, *specs: tf.TypeSpec):
+        super().__init__()
+        trace = tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
+        read = {id(variable) for variable in trace.variables}
+        originals = [variable for variable in model.variables if id(variable.value) in read]
+        self.weights = [_frozen_copy(original) for original in originals]
+
+        def call(*args: tf.Tensor) -> tf.Tensor:
+            with keras.StatelessScope(list(zip(originals, self.weights, strict=True))):
+                return function(*args)
+
+        # Held by a function alone: whatever Keras object is an attribute would be saved too.
+        self._call = call
+
+    def __call__(self, *args: tf.Tensor) -> tf.Tensor:
+        return self._call(*args)
+
+
+def _frozen_copy(variable: keras.Variable) -> tf.Variable:
+    value = variable.numpy()
+    if not np.all(np.isfinite(value.astype(np.float32, copy=False))):
+        raise RunError(f"the model's weight {variable.path} is not finite: train it again")
+    return tf.Variable(value, trainable=False, name=variable.name)
+
+
+class ServingModule(tf.Module):
+    """Raw item ids -> table -> encode -> decode -> mask -> top k -> raw item ids, for any number of users.
+
+    Every signature's inputs and outputs share dimension 0, the users of a batch, so that a server may merge
+    requests. Unknown ids and '' count as absent, repeated ids count once. A history without a known id is
+    answered with the popularity of the items: scores log((n_i + 1) / sum_j (n_j + 1)).
+
+    Args:
+        model: its weights are copied.
+        item_ids: raw id of each item number.
+        titles: of the items, '' where there is none.
+        item_popularity: int [num_items], the number of training users n_i of each item.
+        top_k: K; at most the number of items is used.
+        items_csv: the item columns for clients; becomes an asset.
+
+    Attributes:
+        top_k: the K used.
+        separator: of the ids in `recommend_text`, the first of `SEPARATORS` that is in no id.
+
+    Raises:
+        RunError: ids, titles or popularity do not fit the model, an id is empty or repeated, all separators
+            are used, or a weight is not finite.
+    """
+
+    def __init__(
+        self,
+        model: MultinomialAutoencoder,
+        item_ids: Sequence[str],
+        titles: Sequence[str],
+        item_popularity: np.ndarray,
+        top_k: int,
+        items_csv: Path,
+    ):
+        super().__init__()
+        num_items = model.num_items
+        self.separator = _check_items(item_ids, titles, item_popularity, num_items)
+        self.top_k = min(top_k, num_items)
+        self._num_items = num_items
+        encode_specs = (tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32))
+        self._encode = _PlainFunction(
+            model, lambda *x: model.encode(l2_normalize(Interactions(*x)))[0], *encode_specs
+        )
+        latent_dim = self._encode(tf.zeros([0], tf.int32), tf.zeros([2], tf.int32)).shape[1]
+        self._decode = _PlainFunction(model, model.decode, tf.TensorSpec([None, latent_dim], tf.float32))
+        # A layer's weights come after those of the layers before it, so this is the last layer's kernel.
+        self._item_vectors = [w for w in self._decode.weights if w.shape.rank == 2][-1]
+        norms = np.linalg.norm(self._item_vectors.numpy(), axis=0)
+        self._inverse_norms = tf.Variable(1 / np.maximum(norms, 1e-30), trainable=False, dtype=tf.float32)
+        counts = np.asarray(item_popularity, np.float64) + 1
+        self._popularity = tf.Variable(np.log(counts / counts.sum()), trainable=False, dtype=tf.float32)
+        # Number num_items stands for "no item".
+        self._item_ids = tf.constant([*item_ids, ""])
+        self._titles = tf.constant([*titles, ""])
+        self._item_numbers = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(list(item_ids)), tf.range(num_items, dtype=tf.int64)
+            ),
+            default_value=-1,
+        )
+        self._items_csv = tf.saved_model.Asset(str(items_csv))
+
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """The signatures by name, traced."""
+        functions = {"serving_default": self.recommend} | {
+            name: getattr(self, name) for name in INPUT_RANKS if name != "serving_default"
+        }
+        with _functions_inlined():
+            return {
+                name: tf.function(functions[name], autograph=False).get_concrete_function(
+                    **{key: tf.TensorSpec([None] * rank, tf.string, name=key) for key, rank in ranks.items()}
+                )
+                for name, ranks in INPUT_RANKS.items()
+            }
+
+    def recommend(self, history: tf.Tensor) -> Outputs:
+        """The K best items that are not in the history, string [B, L]."""
+        return self._recommend(self._known_in_matrix(history))
+
+    def recommend_excluding(self, history: tf.Tensor, exclude: tf.Tensor) -> Outputs:
+        """As `recommend`, without the items in `exclude`, string [B, E]."""
+        return self._recommend(self._known_in_matrix(history), self._known_in_matrix(exclude))
+
+    def recommend_text(self, history_text: tf.Tensor) -> Outputs:
+        """As `recommend`, for histories written in one string each, string [B]."""
+        split = tf.strings.split(history_text, self.separator)
+        known = self._known(split.values, split.value_rowids(), tf.shape(history_text)[0])
+        return self._recommend(known)
+
+    def score_items(self, history: tf.Tensor, candidates: tf.Tensor) -> Outputs:
+        """The scores of the candidates, string [B, C], seen or not; unknown ones have `NO_ITEM_SCORE`."""
+        seen = self._known_in_matrix(history)
+        numbers = self._item_numbers.lookup(candidates)
+        known = numbers >= 0
+        scores = tf.gather(self._scores(seen), tf.maximum(numbers, 0), batch_dims=1)
+        return {
+            "scores": tf.where(known, scores, NO_ITEM_SCORE),
+            "known": known,
+            "num_known_items": seen.row_lengths,
+        }
+
+    def embed_user(self, history: tf.Tensor) -> Outputs:
+        """The mean of z given the history, string [B, L]."""
+        seen = self._known_in_matrix(history)
+        return {"embedding": self._encode(*seen), "num_known_items": seen.row_lengths}
+
+    def similar_items(self, item_id: tf.Tensor) -> Outputs:
+        """The K nearest other items of each, string [B], by the cosine of the output layer's weights."""
+        numbers = self._item_numbers.lookup(item_id)
+        known = numbers >= 0
+        columns = tf.maximum(numbers, 0)
+        products = tf.matmul(
+            tf.gather(self._item_vectors, columns, axis=1), self._item_vectors, transpose_a=True
+        )
+        scale = tf.gather(self._inverse_norms, columns)[:, tf.newaxis] * self._inverse_norms
+        itself = tf.stack([tf.range(tf.shape(columns)[0]), tf.cast(columns, tf.int32)], axis=1)
+        return self._top_items(tf.where(known[:, tf.newaxis], products * scale, NO_ITEM_SCORE), itself)
+
+    def describe_items(self, item_id: tf.Tensor) -> Outputs:
+        """The titles of items, string [B], '' where there is none, and whether the items are known."""
+        numbers = self._item_numbers.lookup(item_id)
+        known = numbers >= 0
+        return {"title": tf.gather(self._titles, tf.where(known, numbers, self._num_items)), "known": known}
+
+    def _known_in_matrix(self, ids: tf.Tensor) -> Interactions:
+        """The distinct known items of each row of a string [B, L]."""
+        rows, columns = tf.unstack(tf.where(ids != ""), 2, axis=1)
+        return self._known(tf.gather_nd(ids, tf.stack([rows, columns], axis=1)), rows, tf.shape(ids)[0])
+
+    def _known(self, ids: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> Interactions:
+        """The distinct known items of each row; `ids` string [N] and `rows` int64 [N] name the entries."""
+        numbers = self._item_numbers.lookup(ids)
+        keys = tf.boolean_mask(rows * self._num_items + numbers, numbers >= 0)
+        keys = tf.unique(tf.sort(keys)).y
+        row_splits = tf.searchsorted(keys, tf.range(tf.cast(num_rows + 1, tf.int64)) * self._num_items)
+        return Interactions(tf.cast(keys % self._num_items, tf.int32), row_splits)
+
+    def _scores(self, seen: Interactions) -> tf.Tensor:
+        """The logits, or the log popularity where nothing was seen, float32 [B, num_items]."""
+        logits = self._decode(self._encode(*seen))
+        empty = tf.where(seen.row_lengths == 0)
+        popularity = tf.broadcast_to(self._popularity, [tf.shape(empty)[0], self._num_items])
+        return tf.tensor_scatter_nd_update(logits, empty, popularity)
+
+    def _recommend(self, seen: Interactions, exclude: Interactions | None = None) -> Outputs:
+        hidden = seen.coordinates
+        if exclude is not None:
+            hidden = tf.concat([hidden, exclude.coordinates], axis=0)
+        return {**self._top_items(self._scores(seen), hidden), "num_known_items": seen.row_lengths}
+
+    def _top_items(self, scores: tf.Tensor, hidden: tf.Tensor) -> Outputs:
+        """The K best items that are not in `hidden`, int32 [N, 2]; of equal ones the lower number first."""
+        no_item = tf.fill([tf.shape(hidden)[0]], NO_ITEM_SCORE)
+        top = tf.math.top_k(tf.tensor_scatter_nd_update(scores, hidden, no_item), self.top_k)
+        numbers = tf.where(top.values > NO_ITEM_SCORE, top.indices, self._num_items)
+        return {"item_ids": tf.gather(self._item_ids, numbers), "scores": top.values}
+
+
+def _check_items(
+    item_ids: Sequence[str], titles: Sequence[str], item_popularity: np.ndarray, num_items: int
+) -> str:
+    """Checks the items against the model; returns the separator."""
+    for name, values in (("item_ids", item_ids), ("titles", titles), ("item_popularity", item_popularity)):
+        if len(values) != num_items:
+            raise RunError(f"there are {len(values)} {name}, but the model has {num_items} items")
+    seen = set()
+    for number, item_id in enumerate(item_ids):
+        if item_id == "":
+            raise RunError(f"the id of item number {number} is empty; an empty id means padding in requests")
+        if item_id in seen:
+            raise RunError(f"the item id {item_id!r} occurs twice")
+        seen.add(item_id)
+    for separator in SEPARATORS:
+        if not any(separator in item_id for item_id in item_ids):
+            return separator
+    raise RunError(f"each of the separators {SEPARATORS} occurs in an item id, so recommend_text cannot work")
