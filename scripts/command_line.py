@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from data_prep.errors import DataError
 
@@ -17,6 +17,8 @@ def run(main: Callable[[list[str]], None], *errors: type[Exception]) -> None:
     """
 
     def guarded(argv: list[str]) -> None:
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)
         try:
             if len(argv) > 1:
                 raise flags.Error(f"unexpected argument {argv[1]!r}: every flag begins with --")

@@ -92,15 +92,18 @@ def given_fields(model: str) -> dict[str, Any]:
         if name not in own:
             raise RunError(f"--{name} is not a setting of {model}; its settings are {', '.join(sorted(own))}")
         value = flags.FLAGS[name].value
-        given[name] = _dims(name, value) if isinstance(value, list) else value
+        hint = typing.get_type_hints(type(OTHER_DATASETS[model]))[name]
+        given[name] = _numbers(name, hint, value) if isinstance(value, list) else value
     return given
 
 
-def _dims(name: str, values: list[str]) -> tuple[int, ...]:
+def _numbers(name: str, hint: Any, values: list[str]) -> tuple[float, ...]:
+    """The tuple that a list flag describes, of the type that the field's annotation gives."""
+    number = typing.get_args(hint)[0]
     try:
-        return tuple(int(value) for value in values)
+        return tuple(number(value) for value in values)
     except ValueError:
-        raise RunError(f"--{name} is {','.join(values)}; it must be widths separated by commas") from None
+        raise RunError(f"--{name} is {','.join(values)}; it must be numbers separated by commas") from None
 
 
 def stored_config(settings: dict[str, Any]) -> Config:
