@@ -30,6 +30,16 @@ INPUT_RANKS = {
 Outputs = dict[str, tf.Tensor]
 
 
+def log_popularity(num_users: np.ndarray) -> np.ndarray:
+    """The scores for a user of whom nothing is known: log((n_i + 1) / sum_j (n_j + 1)), float32 [num_items].
+
+    Args:
+        num_users: int [num_items], the number of training users n_i of each item.
+    """
+    counts = np.asarray(num_users, np.float64) + 1
+    return np.log(counts / counts.sum()).astype(np.float32)
+
+
 @contextlib.contextmanager
 def _functions_inlined() -> Iterator[None]:
     """Traces the body of every `tf.function` in place: a server refuses functions that XLA must compile."""
@@ -86,13 +96,13 @@ class ServingModule(tf.Module):
 
     Every signature's inputs and outputs share dimension 0, the users of a batch, so that a server may merge
     requests. Unknown ids and '' count as absent, repeated ids count once. A history without a known id is
-    answered with the popularity of the items: scores log((n_i + 1) / sum_j (n_j + 1)).
+    answered with `log_popularity`.
 
     Args:
         model: its weights are copied.
         item_ids: raw id of each item number.
         titles: of the items, '' where there is none.
-        item_popularity: int [num_items], the number of training users n_i of each item.
+        item_popularity: int [num_items], the number of training users of each item.
         top_k: K; at most the number of items is used.
         items_csv: the item columns for clients; becomes an asset.
 
@@ -129,8 +139,7 @@ class ServingModule(tf.Module):
         self._item_vectors = [w for w in self._decode.weights if w.shape.rank == 2][-1]
         norms = np.linalg.norm(self._item_vectors.numpy(), axis=0)
         self._inverse_norms = tf.Variable(1 / np.maximum(norms, 1e-30), trainable=False, dtype=tf.float32)
-        counts = np.asarray(item_popularity, np.float64) + 1
-        self._popularity = tf.Variable(np.log(counts / counts.sum()), trainable=False, dtype=tf.float32)
+        self._popularity = tf.Variable(log_popularity(item_popularity), trainable=False)
         # Number num_items stands for "no item".
         self._item_ids = tf.constant([*item_ids, ""])
         self._titles = tf.constant([*titles, ""])

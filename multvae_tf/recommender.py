@@ -1,0 +1,124 @@
+"""One face for a model wherever it is: in a run, in a SavedModel, behind a server; needs no TensorFlow."""
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+Inputs = Mapping[str, np.ndarray]
+Outputs = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendations:
+    """Of B users, the best items first.
+
+    Attributes:
+        item_ids: str [B, K] in an object array, '' where no item is left.
+        scores: float32 [B, K].
+        num_known_items: int32 [B], how many distinct ids of the history are items of the catalogue.
+    """
+
+    item_ids: np.ndarray
+    scores: np.ndarray
+    num_known_items: np.ndarray
+
+
+class Recommender(Protocol):
+    """What can be asked for recommendations."""
+
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int, exclude: Sequence[str] = ()
+    ) -> Recommendations:
+        """The k best items, or as many as the model gives, outside each user's history and `exclude`."""
+
+    def describe(self, item_ids: Sequence[str]) -> tuple[list[str], list[bool]]:
+        """Titles, '' where there is none, and whether the items are in the catalogue."""
+
+
+class SignatureRecommender:
+    """A `Recommender` that asks the signatures of an export; subclasses implement `predict`."""
+
+    def predict(self, signature: str, inputs: Inputs) -> Outputs:
+        """The outputs of a signature; strings are str in object arrays, both ways."""
+        raise NotImplementedError
+
+    def recommend(
+        self, histories: Sequence[Sequence[str]], k: int, exclude: Sequence[str] = ()
+    ) -> Recommendations:
+        """See `Recommender`."""
+        inputs = {"history": id_matrix(histories)}
+        if exclude:
+            inputs["exclude"] = id_matrix([exclude] * len(histories))
+        answer = self.predict("recommend_excluding" if exclude else "serving_default", inputs)
+        return Recommendations(answer["item_ids"][:, :k], answer["scores"][:, :k], answer["num_known_items"])
+
+    def describe(self, item_ids: Sequence[str]) -> tuple[list[str], list[bool]]:
+        """See `Recommender`."""
+        if not item_ids:
+            return [], []
+        answer = self.predict("describe_items", {"item_id": np.array(item_ids, object)})
+        return answer["title"].tolist(), answer["known"].tolist()
+
+
+def id_matrix(rows: Sequence[Sequence[str]]) -> np.ndarray:
+    """Rows of ids as one request: str [B, 1 + longest] in an object array, padded with ''.
+
+    The first column is '' too: a server that merges requests of different lengths fills them up with each
+    request's first element.
+    """
+    matrix = np.full((len(rows), 1 + max(map(len, rows), default=0)), "", object)
+    for row, ids in zip(matrix, rows, strict=True):
+        row[1 : 1 + len(ids)] = ids
+    return matrix
+
+
+def as_text(array: np.ndarray) -> np.ndarray:
+    """An array of bytes as one of str; any other array as it is."""
+    if array.dtype != object:
+        return array
+    strings = np.empty(array.size, object)
+    strings[:] = [element.decode() for element in array.ravel().tolist()]
+    return strings.reshape(array.shape)
+
+
+def parse_ids(text: str) -> list[str]:
+    """The distinct ids in a text, separated by commas, in its order; an id that has one is quoted."""
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    return list(dict.fromkeys(field.strip() for field in fields if field.strip()))
+
+
+def describe_answer(
+    recommender: Recommender, history: Sequence[str], k: int, exclude: Sequence[str] = ()
+) -> str:
+    """The history as it was understood, then the recommendations, as text for people.
+
+    Args:
+        recommender: whom to ask.
+        history: distinct raw ids.
+        k: how many items to show.
+        exclude: raw ids that are not to be recommended.
+    """
+    answer = recommender.recommend([history], k, exclude)
+    best = [(i, s) for i, s in zip(answer.item_ids[0].tolist(), answer.scores[0].tolist(), strict=True) if i]
+    shown = [*history, *(item_id for item_id, _ in best)]
+    titles, known = recommender.describe(shown)
+    title_of = dict(zip(shown, titles, strict=True))
+    is_known = dict(zip(shown, known, strict=True))
+    lines = []
+    if unknown := [item_id for item_id in history if not is_known[item_id]]:
+        lines.append(f"Not in the catalogue, ignored: {', '.join(unknown)}")
+    lines.append(f"Liked ({answer.num_known_items[0]} known items):")
+    lines += [f"  {item_id:>10}  {title_of[item_id]}" for item_id in history if is_known[item_id]]
+    if answer.num_known_items[0] == 0:
+        lines.append("Nothing is known of this user: the most popular items follow.")
+    lines.append("Recommended (rank, item, score):")
+    lines += [
+        f"  {rank:>3}  {item_id:>10}  {score:7.3f}  {title_of[item_id]}"
+        for rank, (item_id, score) in enumerate(best, start=1)
+    ]
+    if answer.item_ids.shape[1] < k:
+        lines.append(f"The model gives at most {answer.item_ids.shape[1]} items.")
+    return "\n".join(line.rstrip() for line in lines)
