@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import os
 import shutil
@@ -30,3 +30,19 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file under a temporary name beside `path`, then renames it.
+
+    Args:
+        path: the file; its folder is made if it does not exist.
+        write: writes the file at the path that it is given, which has the suffix of `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

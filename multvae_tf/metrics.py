@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from multvae_tf.pipeline import Interactions
 
+_BLOCK = 16
+
 
 def mask_seen(scores: tf.Tensor, seen: Interactions) -> tf.Tensor:
     """The scores, float [B, num_items], with -inf at each user's own items."""
@@ -28,8 +30,42 @@ def top_unseen(scores: tf.Tensor, seen: Interactions, k: int) -> tuple[tf.Tensor
         Scores, float [B, k], and items, int32 [B, k]. Where a user has fewer than k unseen items the rest has
         score -inf.
     """
-    top = tf.math.top_k(mask_seen(scores, seen), k)
-    return top.values, top.indices
+    scores = mask_seen(scores, seen)
+    num_items = scores.shape[-1]
+    if num_items is None or num_items < 4 * _BLOCK * k:
+        top = tf.math.top_k(scores, k)
+        return top.values, top.indices
+    return _top_k_by_blocks(scores, k)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _block_maxima(scores: tf.Tensor) -> tf.Tensor:
+    """The largest score of each run of `_BLOCK` items, [B, ceil(num_items / _BLOCK)]."""
+    padding = -scores.shape[1] % _BLOCK
+    padded = tf.pad(scores, [[0, 0], [0, padding]], constant_values=-np.inf)
+    return tf.reduce_max(tf.reshape(padded, [tf.shape(scores)[0], -1, _BLOCK]), axis=2)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _scores_in_blocks(scores: tf.Tensor, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Scores and numbers of the items in blocks [B, k], both [B, k * _BLOCK]; -inf past the last item."""
+    num_users, num_items = tf.shape(scores)[0], scores.shape[1]
+    items = tf.reshape(blocks[:, :, tf.newaxis] * _BLOCK + tf.range(_BLOCK), [num_users, -1])
+    positions = tf.range(num_users)[:, tf.newaxis] * num_items + tf.minimum(items, num_items - 1)
+    values = tf.gather(tf.reshape(scores, [-1]), positions)
+    return tf.where(items < num_items, values, tf.constant(-np.inf, scores.dtype)), items
+
+
+def _top_k_by_blocks(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """`tf.math.top_k` of wide rows, ties included: it looks into the k blocks with the largest maxima only.
+
+    Each of these holds a score that comes before all scores of any other block: by value, or, as `top_k`
+    returns the lower of equal indices first, by number. So the k best are all in them.
+    """
+    blocks = tf.math.top_k(_block_maxima(scores), k, sorted=False).indices
+    values, items = _scores_in_blocks(scores, tf.sort(blocks, axis=1))
+    top = tf.math.top_k(values, k)
+    return top.values, tf.gather(items, top.indices, batch_dims=1)
 
 
 def hits(top_items: tf.Tensor, held_out: Interactions, num_items: int) -> tf.Tensor:

@@ -8,19 +8,20 @@ from absl import app, flags, logging
 from data_prep.errors import DataError
 
 
-def run(main: Callable[[list[str]], None], *errors: type[Exception]) -> None:
+def run(main: Callable[[list[str]], None], *errors: type[Exception], takes_arguments: bool = False) -> None:
     """Parses the flags, calls `main` and exits: 0 after success, 1 after an error, 130 when interrupted.
 
     Args:
-        main: takes what is left of the command line, which is its own name.
+        main: takes what the flags leave of the command line: its own name, then the arguments.
         *errors: those that the user can mend, beside `DataError` and those of files and disks.
+        takes_arguments: whether the command line may have words that are not flags.
     """
 
     def guarded(argv: list[str]) -> None:
         if flags.FLAGS["verbosity"].using_default_value:
             logging.set_verbosity(logging.WARNING)
         try:
-            if len(argv) > 1:
+            if len(argv) > 1 and not takes_arguments:
                 raise flags.Error(f"unexpected argument {argv[1]!r}: every flag begins with --")
             main(argv)
         except OSError as error:

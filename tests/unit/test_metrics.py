@@ -58,3 +58,16 @@ def test_metrics_equal_the_oracle(seed, k, num_items):
         arguments = scores[u], role[u] == 1, role[u] == 2, k
         np.testing.assert_allclose(ndcg[u], oracle.ndcg_at_k(*arguments), rtol=1e-12)
         np.testing.assert_allclose(recall[u], oracle.recall_at_k(*arguments), rtol=1e-12)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(257, 300), st.booleans())
+def test_top_k_by_blocks_equals_top_k_ties_and_infinities_included(seed, k, num_items, few_values):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 4 if few_values else 10_000, (5, num_items)).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.3] = -np.inf
+    scores[0, 2:] = -np.inf
+    expected = tf.math.top_k(scores, k)
+    values, items = metrics._top_k_by_blocks(tf.constant(scores), k)
+    np.testing.assert_array_equal(values, expected.values)
+    np.testing.assert_array_equal(items, expected.indices)

@@ -1,0 +1,49 @@
+"""Times several ways to do the same work alternately in one process, so that noise meets all of them."""
+
+import dataclasses
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Timings:
+    """Seconds per run of each way.
+
+    Attributes:
+        seconds: name -> one value per round.
+    """
+
+    seconds: Mapping[str, list[float]]
+
+    def median(self, name: str) -> float:
+        """Median seconds of one way."""
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, name: str, to: str) -> float:
+        """Median over the rounds of the time of `name` divided by that of `to` in the same round."""
+        return statistics.median(a / b for a, b in zip(self.seconds[name], self.seconds[to], strict=True))
+
+
+def alternate(ways: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 3) -> Timings:
+    """Runs every way once per round, in turn.
+
+    Args:
+        ways: name -> a function that does the work and returns when it is done.
+        rounds: how many are timed.
+        warm_up: rounds before these, not timed.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for round_number in range(-warm_up, rounds):
+        for name, run in ways.items():
+            started = time.perf_counter()
+            run()
+            if round_number >= 0:
+                seconds[name].append(time.perf_counter() - started)
+    return Timings(seconds)
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident set that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

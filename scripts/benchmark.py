@@ -1,0 +1,146 @@
+"""Measures this machine: ours beside the plain way and the floor, alternately in one process.
+
+python scripts/benchmark.py data_prep                    a CSV of ML-20M's size, prepared in its own process
+python scripts/benchmark.py train_step --model=multvae   a step; for recvae 3 encoder steps and 1 decoder step
+python scripts/benchmark.py evaluate                     10,000 held-out users
+python scripts/benchmark.py epoch --model=recvae         a run of --epochs epochs, with its peak memory
+"""
+
+import json
+import multiprocessing
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import command_line
+import models
+import numpy as np
+import scipy.sparse
+from absl import flags
+
+import data_prep.benchmark
+import multvae_tf.benchmark
+import recvae_tf.benchmark
+from data_prep import synthetic
+from data_prep.files import write_file
+from multvae_tf.errors import RunError
+from multvae_tf.run_folder import RunFolder
+from multvae_tf.timing import Timings, alternate, peak_memory_bytes
+from multvae_tf.training import train
+
+FLAGS = flags.FLAGS
+models.define_flags()
+flags.DEFINE_enum("shape", "ml20m", sorted(synthetic.SHAPES), "Size of the generated data.")
+flags.DEFINE_integer("rounds", 30, "How often each way is timed.", lower_bound=1)
+flags.DEFINE_integer("heldout_users", 10_000, "Users of `evaluate`.", lower_bound=1)
+flags.DEFINE_string("json", None, "Also write the figures into this file. Default: do not.")
+flags.DEFINE_string("benchmark_dir", "data/benchmark", "Where generated data is kept.")
+
+_SEED = 1
+_STEPS = {"multvae": multvae_tf.benchmark, "recvae": recvae_tf.benchmark}
+
+
+def data_preparation() -> dict[str, Any]:
+    """Seconds and peak memory of preparing a CSV of ML-20M's size."""
+    return data_prep.benchmark.prepare(data_prep.benchmark.ratings_csv(Path(FLAGS.benchmark_dir)))
+
+
+def train_step() -> dict[str, Any]:
+    """Ours, the plain dense way, and the needed matrix products alone."""
+    if FLAGS.model not in _STEPS:
+        raise RunError(f"--model is {FLAGS.model}; train_step measures {' and '.join(_STEPS)}")
+    shape, batch_size = synthetic.SHAPES[FLAGS.shape], FLAGS.batch_size or 500
+    density = shape.num_interactions / shape.num_users
+    few = synthetic.Shape(8 * batch_size, shape.num_items, int(8 * batch_size * density))
+    matrix = synthetic.interactions(few, _SEED)
+    builders = _STEPS[FLAGS.model]
+    ways = {
+        name: getattr(builders, name)(shape.num_items, batch_size, matrix)
+        for name in ("ours", "plain", "floor")
+    }
+    return _ratios(alternate(ways, FLAGS.rounds))
+
+
+def evaluate() -> dict[str, Any]:
+    """Ours and dense NumPy with argpartition; the metrics must agree."""
+    shape, batch_size = synthetic.SHAPES[FLAGS.shape], FLAGS.batch_size or 500
+    density = shape.num_interactions / shape.num_users
+    users = synthetic.Shape(FLAGS.heldout_users, shape.num_items, int(FLAGS.heldout_users * density))
+    matrix = synthetic.interactions(users, _SEED)
+    is_held_out = np.random.default_rng(_SEED).random(matrix.nnz) < 0.2
+    fold_in, held_out = (_entries(matrix, mask) for mask in (~is_held_out, is_held_out))
+    has_held_out = np.flatnonzero(np.diff(held_out.indptr))
+    fold_in, held_out = fold_in[has_held_out], held_out[has_held_out]
+    ways = multvae_tf.benchmark.evaluation_ways(shape.num_items, batch_size, fold_in, held_out)
+    ours, plain = (run() for run in ways.values())
+    difference = max(float(np.abs(ours[name] - plain[name]).max()) for name in ours)
+    figures = _ratios(alternate(ways, min(FLAGS.rounds, 3), warm_up=0))
+    return {"users": len(has_held_out), "largest_difference": difference, **figures}
+
+
+def _entries(matrix: scipy.sparse.csr_matrix, mask: np.ndarray) -> scipy.sparse.csr_matrix:
+    before = np.concatenate([[0], np.cumsum(mask)])
+    return scipy.sparse.csr_matrix(
+        (matrix.data[mask], matrix.indices[mask], before[matrix.indptr]), shape=matrix.shape
+    )
+
+
+def epoch() -> dict[str, Any]:
+    """Time and peak memory of a whole run, validation and checkpoints included."""
+    path = _generate_elsewhere()
+    matrix = scipy.sparse.load_npz(path)
+    config = models.config_from_flags("ml20m")
+    if not FLAGS["epochs"].present:
+        raise RunError("epoch needs --epochs: how many to train")
+    model = config.resolve(matrix.shape[0]).build_model(matrix.shape[1])
+    few = matrix[:1000]
+    with tempfile.TemporaryDirectory() as name:
+        folder = RunFolder(name)
+        folder.create({"config": config.to_json()}, [str(i) for i in range(matrix.shape[1])], None)
+        result = train(model, matrix, (few, few), config, folder)
+    return {
+        "epochs": result.epochs,
+        "seconds_per_epoch": result.seconds / result.epochs,
+        "users_per_second": result.users_per_second,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+def _generate_elsewhere() -> Path:
+    """The generated data's file, made in another process so that its memory does not count here."""
+    arguments = (FLAGS.shape, _SEED, Path(FLAGS.benchmark_dir))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(synthetic.stored_interactions, arguments)
+
+
+def _ratios(timings: Timings) -> dict[str, Any]:
+    others = [name for name in timings.seconds if name != "ours"]
+    return {
+        "rounds": len(timings.seconds["ours"]),
+        **{f"{name}_ms": timings.median(name) * 1e3 for name in timings.seconds},
+        **{f"ratio_to_{name}": timings.ratio("ours", name) for name in others},
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+BENCHMARKS = {"data_prep": data_preparation, "train_step": train_step, "evaluate": evaluate, "epoch": epoch}
+
+
+def main(argv: list[str]) -> None:
+    """Runs one benchmark and prints its figures."""
+    if len(argv) != 2 or argv[1] not in BENCHMARKS:
+        raise RunError(f"name one benchmark: {', '.join(BENCHMARKS)}")
+    figures = BENCHMARKS[argv[1]]()
+    for name, value in figures.items():
+        if name.endswith("_bytes"):
+            print(f"{name.removesuffix('_bytes').replace('_', ' '):>22} {value / 2**20:>12,.0f} MiB")
+        else:
+            shown = f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
+            print(f"{name.replace('_', ' '):>22} {shown:>12}")
+    if FLAGS.json:
+        text = json.dumps(figures, indent=2) + "\n"
+        write_file(Path(FLAGS.json), lambda path: path.write_text(text, encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    command_line.run(main, RunError, takes_arguments=True)
