@@ -17,6 +17,15 @@ REPORTED_METRICS = {
 _MAX_K = max(k for _, k in REPORTED_METRICS.values())
 
 
+def ranking_metrics(scores: tf.Tensor, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
+    """Each of `REPORTED_METRICS`, float64 [B], of the ranking by scores, float [B, num_items]."""
+    num_items = scores.shape[1]
+    _, top_items = metrics.top_unseen(scores, batch.fold_in, min(_MAX_K, num_items))
+    hits = metrics.hits(top_items, batch.held_out, num_items)
+    num_held_out = batch.held_out.row_lengths
+    return {name: metric(hits, num_held_out, k) for name, (metric, k) in REPORTED_METRICS.items()}
+
+
 class MultinomialAutoencoder(keras.Model):
     """x -> encode -> z -> decode -> logits, with x_u ~ Mult(|x_u|, softmax(logits_u)).
 
@@ -104,10 +113,7 @@ class MultinomialAutoencoder(keras.Model):
 
     def per_user_metrics(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
         """Each of `REPORTED_METRICS`, float64 [B]."""
-        _, top_items = self.recommend(batch.fold_in, _MAX_K)
-        hits = metrics.hits(top_items, batch.held_out, self.num_items)
-        num_held_out = batch.held_out.row_lengths
-        return {name: metric(hits, num_held_out, k) for name, (metric, k) in REPORTED_METRICS.items()}
+        return ranking_metrics(self(batch.fold_in), batch)
 
     def test_step(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
         """Ranks the held-out items of a batch; users without any do not count."""

@@ -1,14 +1,15 @@
 """Held-out evaluation: each user's metrics, their mean and its standard error."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder
+from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder, ranking_metrics
 from multvae_tf.errors import RunError
-from multvae_tf.pipeline import evaluation_batches
+from multvae_tf.pipeline import HeldOutBatch, evaluation_batches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +55,19 @@ def per_user_metrics(
     """
     if fold_in.shape[1] != model.num_items:
         raise RunError(f"the data has {fold_in.shape[1]} items, the model {model.num_items}")
+    return _over_batches(model.per_user_metrics, fold_in, held_out, batch_size)
+
+
+def _over_batches(
+    metrics_of_batch: Callable[[HeldOutBatch], dict[str, tf.Tensor]],
+    fold_in: scipy.sparse.csr_matrix,
+    held_out: scipy.sparse.csr_matrix,
+    batch_size: int,
+) -> dict[str, np.ndarray]:
     has_held_out = np.flatnonzero(np.diff(held_out.indptr))
     if not len(has_held_out):
         raise RunError("no user has a held-out item: there is nothing to evaluate")
-    evaluate_batch = tf.function(model.per_user_metrics, reduce_retracing=True)
+    evaluate_batch = tf.function(metrics_of_batch, reduce_retracing=True)
     batches = evaluation_batches(fold_in[has_held_out], held_out[has_held_out], batch_size)
     results = [evaluate_batch(batch) for batch in batches]
     return {name: np.concatenate([r[name].numpy() for r in results]) for name in REPORTED_METRICS}
@@ -71,4 +81,21 @@ def evaluate(
 ) -> dict[str, Estimate]:
     """Mean and standard error of `per_user_metrics`, with its arguments and errors."""
     values = per_user_metrics(model, fold_in, held_out, batch_size)
+    return {name: Estimate.of(values[name]) for name in REPORTED_METRICS}
+
+
+def evaluate_popularity(
+    train: scipy.sparse.csr_matrix,
+    fold_in: scipy.sparse.csr_matrix,
+    held_out: scipy.sparse.csr_matrix,
+    batch_size: int = 500,
+) -> dict[str, Estimate]:
+    """`evaluate` of the ranking by number of training users, the same for all: what a model must beat."""
+    num_users_of = tf.constant(train.getnnz(axis=0), tf.float32)
+
+    def metrics_of_batch(batch: HeldOutBatch) -> dict[str, tf.Tensor]:
+        scores = tf.tile(num_users_of[tf.newaxis], [batch.fold_in.num_rows, 1])
+        return ranking_metrics(scores, batch)
+
+    values = _over_batches(metrics_of_batch, fold_in, held_out, batch_size)
     return {name: Estimate.of(values[name]) for name in REPORTED_METRICS}

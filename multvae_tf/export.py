@@ -119,8 +119,8 @@ def export_model(
         raise RunError(f"{parent} cannot be written: {error.strerror}") from error
     try:
         items_csv = folder / "items.csv"
-        _write_items(items_csv, item_ids, titles)
         module = ServingModule(model, item_ids, titles, item_popularity, top_k, items_csv)
+        _write_items(items_csv, item_ids, titles)
         signatures = module.signatures()
         tf.saved_model.save(module, str(folder), signatures=signatures)
         items_csv.unlink()

@@ -19,13 +19,13 @@ import command_line
 import dataset_flags
 import models
 from absl import flags
-from data_prep.store import PreparedDataset
 
 from data_prep import store
+from data_prep.store import PreparedDataset
 from multvae_tf import report
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
-from multvae_tf.evaluation import evaluate
+from multvae_tf.evaluation import evaluate, evaluate_popularity
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.training import TrainingResult, train
 
@@ -45,6 +45,7 @@ def main(argv: list[str]) -> None:
     else:
         folder, config, dataset = new_run(argv)
     print(f"{dataset.name}: {dataset.train.shape[0]:,} training users, {dataset.num_items:,} items")
+    print(f"If this is stopped: python scripts/train.py --resume --run_dir={folder.folder}")
     model = config.build_model(dataset.num_items)
     validation = (dataset.validation.fold_in, dataset.validation.held_out)
     result = train(model, dataset.train, validation, config, folder)
@@ -56,6 +57,7 @@ def main(argv: list[str]) -> None:
     report.write_curves(folder)
     report.write_card(folder)
     rows = {f"{part}, this run": values for part, values in estimates.items()}
+    rows["test, popularity"] = evaluate_popularity(dataset.train, dataset.test.fold_in, dataset.test.held_out)
     print(f"\n{report.results_table(rows, dataset.name, dataset.spec.protocol)}\n")
     print(f"Mean over users, standard error over users in brackets; weights of epoch {result.best_epoch}.")
     print(f"The run lies in {folder.folder}. Next:")
