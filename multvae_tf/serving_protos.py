@@ -147,7 +147,7 @@ def tensor_to_array(tensor: Any) -> np.ndarray:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
     values = np.array(list(getattr(tensor, field)), dtype)
     # A tensor all of whose values are equal may be sent as that one value.
-    return np.broadcast_to(values, shape).copy() if values.size == 1 else values.reshape(shape)
+    return np.full(shape, values[0], dtype) if values.size == 1 else values.reshape(shape)
 
 
 def predict_request(
