@@ -1,5 +1,6 @@
 """Recommendations for a file of users, in bounded memory, restartable."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -91,10 +92,11 @@ def recommend_file(
         "separator": separator,
         "users_per_part": users_per_part,
     }
+    total, batches = _open(histories, users_per_part)
     parts = _open_parts(output, job)
     num_users = num_done_before = 0
-    with tqdm(total=_num_users(histories), unit=" users", smoothing=0.05) as progress:
-        for number, table in enumerate(_parts_of(histories, separator, users_per_part)):
+    with tqdm(total=total, unit=" users", smoothing=0.05) as progress:
+        for number, table in enumerate(_parts_of(histories, batches, separator, users_per_part)):
             part = parts / f"{number:06d}.parquet"
             num_users += len(table)
             if part.exists():
@@ -123,48 +125,44 @@ def _open_parts(output: Path, job: dict[str, Any]) -> Path:
     return parts
 
 
-def _is_parquet(path: Path) -> bool:
-    return path.suffix in (".parquet", ".pq")
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _num_users(path: Path) -> int | None:
-    """For the progress bar: the rows of a Parquet file; of a CSV file they are not known."""
-    return pq.ParquetFile(path).metadata.num_rows if _is_parquet(path) else None
+def _open(path: Path, size: int) -> tuple[int | None, Iterator[pa.RecordBatch]]:
+    """The number of users in a file, None where only reading all of it would tell, and its rows."""
+    with _reading(path):
+        if path.suffix in (".parquet", ".pq"):
+            file = pq.ParquetFile(path)
+            _require_columns(path, file.schema_arrow.names)
+            return file.metadata.num_rows, file.iter_batches(size, columns=list(_COLUMNS))
+        types = {name: pa.string() for name in _COLUMNS}
+        reader = pyarrow.csv.open_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
+        _require_columns(path, reader.schema.names)
+        return None, iter(reader)
 
 
-def _parts_of(path: Path, separator: str, size: int) -> Iterator[pa.Table]:
+def _parts_of(path: Path, batches: Iterator[pa.RecordBatch], separator: str, size: int) -> Iterator[pa.Table]:
     """The users in tables of `size`, the last one smaller: `user_id` string, `history` list of string."""
     waiting: list[pa.RecordBatch] = []
     num_waiting = 0
-    for batch in _batches(path, size):
-        ids = pc.cast(batch.column("user_id"), pa.string())
-        history = _as_lists(batch.column("history"), separator)
-        waiting.append(pa.RecordBatch.from_arrays([ids, history], names=list(_COLUMNS)))
-        num_waiting += len(batch)
-        while num_waiting >= size:
-            table = pa.Table.from_batches(waiting)
-            yield table.slice(0, size)
-            waiting = table.slice(size).to_batches()
-            num_waiting -= size
+    with _reading(path):
+        for batch in batches:
+            ids = pc.cast(batch.column("user_id"), pa.string())
+            history = _as_lists(batch.column("history"), separator)
+            waiting.append(pa.RecordBatch.from_arrays([ids, history], names=list(_COLUMNS)))
+            num_waiting += len(batch)
+            while num_waiting >= size:
+                table = pa.Table.from_batches(waiting)
+                yield table.slice(0, size)
+                waiting = table.slice(size).to_batches()
+                num_waiting -= size
     if num_waiting:
         yield pa.Table.from_batches(waiting)
-
-
-def _batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
-    try:
-        if _is_parquet(path):
-            file = pq.ParquetFile(path)
-            _require_columns(path, file.schema_arrow.names)
-            yield from file.iter_batches(size, columns=list(_COLUMNS))
-        else:
-            types = {name: pa.string() for name in _COLUMNS}
-            options = pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False)
-            with pyarrow.csv.open_csv(path, convert_options=options) as reader:
-                _require_columns(path, reader.schema.names)
-                for batch in reader:
-                    yield batch.select(list(_COLUMNS))
-    except pa.ArrowInvalid as error:
-        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _require_columns(path: Path, names: list[str]) -> None:
