@@ -111,6 +111,7 @@ class MultinomialAutoencoder(keras.Model):
         """Scores and numbers of the k best unseen items, [B, k]; see `metrics.top_unseen`."""
         return metrics.top_unseen(self(seen), seen, min(k, self.num_items))
 
+    @tf.function(reduce_retracing=True)
     def per_user_metrics(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
         """Each of `REPORTED_METRICS`, float64 [B]."""
         return ranking_metrics(self(batch.fold_in), batch)

@@ -1,5 +1,6 @@
 """Held-out evaluation: each user's metrics, their mean and its standard error."""
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ import tensorflow as tf
 from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder, ranking_metrics
 from multvae_tf.errors import RunError
 from multvae_tf.pipeline import HeldOutBatch, evaluation_batches
+
+_BATCHES_AT_A_TIME = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ def per_user_metrics(
         model: ranks the items that are not in the fold-in.
         fold_in: CSR [num_users, num_items].
         held_out: CSR of the same shape.
-        batch_size: users at a time; memory grows with batch_size * num_items.
+        batch_size: users at a time; memory grows with 2 * batch_size * num_items.
 
     Returns:
         For each of `REPORTED_METRICS` float64 [users with held-out items].
@@ -67,9 +70,10 @@ def _over_batches(
     has_held_out = np.flatnonzero(np.diff(held_out.indptr))
     if not len(has_held_out):
         raise RunError("no user has a held-out item: there is nothing to evaluate")
-    evaluate_batch = tf.function(metrics_of_batch, reduce_retracing=True)
     batches = evaluation_batches(fold_in[has_held_out], held_out[has_held_out], batch_size)
-    results = [evaluate_batch(batch) for batch in batches]
+    # While one batch waits for a part that has a single thread, the other keeps the cores busy.
+    with concurrent.futures.ThreadPoolExecutor(_BATCHES_AT_A_TIME) as executor:
+        results = list(executor.map(metrics_of_batch, batches))
     return {name: np.concatenate([r[name].numpy() for r in results]) for name in REPORTED_METRICS}
 
 
@@ -93,6 +97,7 @@ def evaluate_popularity(
     """`evaluate` of the ranking by number of training users, the same for all: what a model must beat."""
     num_users_of = tf.constant(train.getnnz(axis=0), tf.float32)
 
+    @tf.function(reduce_retracing=True)
     def metrics_of_batch(batch: HeldOutBatch) -> dict[str, tf.Tensor]:
         scores = tf.tile(num_users_of[tf.newaxis], [batch.fold_in.num_rows, 1])
         return ranking_metrics(scores, batch)

@@ -19,8 +19,7 @@ def _native_stderr_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
-if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
     with _native_stderr_closed():
         import tensorflow as tf
 
