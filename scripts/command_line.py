@@ -18,7 +18,7 @@ def run(main: Callable[[list[str]], None], *errors: type[Exception], takes_argum
     """
 
     def guarded(argv: list[str]) -> None:
-        if flags.FLAGS["verbosity"].using_default_value:
+        if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
         try:
             if len(argv) > 1 and not takes_arguments:

@@ -1,0 +1,133 @@
+"""The commands as a user types them: the demo from end to end, and what happens when something is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def command(name, *flags, cwd):
+    """Runs scripts/<name>.py in a folder; returns the finished process."""
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "scripts" / f"{name}.py"), *flags],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A folder with a run of two epochs, and what the command printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    result = command("train", "--epochs=2", "--run_dir=run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_training_prints_its_results_and_what_to_type_next(demo):
+    _, result = demo
+    assert "| test, this run |" in result.stdout
+    assert "| test, popularity |" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("  python scripts/recommend.py --run=run --history=")
+    assert result.stderr == ""
+
+
+def test_a_run_folder_is_complete(demo):
+    folder, _ = demo
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert names == {
+        "config.json", "items.csv", "history.csv", "tensorboard", "checkpoints", "best.weights.h5",
+        "metrics.json", "curves.png", "README.md",
+    }  # fmt: skip
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert (metrics["model"], metrics["dataset"], metrics["seed"]) == ("multvae", "demo", 98765)
+    for part in ("validation", "test"):
+        assert set(metrics[part]) == {"ndcg_at_100", "recall_at_20", "recall_at_50"}
+        assert 0 < metrics[part]["ndcg_at_100"]["standard_error"] < metrics[part]["ndcg_at_100"]["mean"] < 1
+    assert min(metrics[key] for key in ("seconds", "users_per_second", "peak_memory_bytes", "best_epoch")) > 0
+
+
+def test_evaluate_repeats_the_test_of_the_run(demo):
+    folder, trained = demo
+    result = command("evaluate", cwd=folder)
+    assert result.returncode != 0  # The run is not below runs/: it has to be named.
+    assert "there is no run below runs" in result.stderr
+    result = command("evaluate", "--run=run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    rows = [
+        line.split("|")[2:] for line in trained.stdout.splitlines() if line.startswith("| test, this run")
+    ]
+    assert [line.split("|")[2:] for line in result.stdout.splitlines() if line.startswith("| test")] == rows
+
+
+def test_recommend_names_the_titles(demo):
+    folder, _ = demo
+    result = command("recommend", "--run=run", "--history=1, 2,nonsense", "--k=3", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "nonsense" in result.stdout
+    assert result.stdout.count(" no. ") == 5
+
+
+def test_resume_of_a_finished_run_changes_nothing(demo):
+    folder, trained = demo
+    weights = (folder / "run" / "best.weights.h5").read_bytes()
+    result = command("train", "--resume", "--run_dir=run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert (folder / "run" / "best.weights.h5").read_bytes() == weights
+    assert test_row(result.stdout) == test_row(trained.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("train", ["--datset=ml20m"], "Unknown command line flag 'datset'. Did you mean: dataset"),
+        ("train", ["ml20m"], "unexpected argument 'ml20m': every flag begins with --"),
+        ("train", ["--dataset=ml20"], "there is no dataset or file 'ml20'; did you mean ml20m?"),
+        ("train", ["--model=multdae", "--anneal_cap=1"], "--anneal_cap is not a setting of multdae"),
+        ("train", ["--epochs=0"], "epochs is 0; it must be at least 1"),
+        ("train", ["--model=vae"], "value should be one of <multdae|multvae|recvae>"),
+        ("train", ["--run_dir=run", "--epochs=2"], "run already holds a run: continue it with --resume"),
+        (
+            "train",
+            ["--run_dir=run", "--resume", "--seed=5"],
+            "is of another run: its config.seed is 98765, not 5",
+        ),
+        ("train", ["--run_dir=/proc/run", "--epochs=1"], "/proc/run"),
+        (
+            "train",
+            ["--dataset=broken.csv"],
+            "broken.csv, line 3: rating is 'five'; it must be a finite number",
+        ),
+        ("train", ["--dataset=short.csv"], "short.csv has 2 users after the filters: too few"),
+        ("recommend", ["--run=nowhere", "--history=1"], "nowhere holds no run"),
+        ("prepare_data", ["--dataset=netflix"], "netflix is not here: fetch it from http"),
+        ("benchmark", ["speed"], "name one benchmark: data_prep, train_step, evaluate, epoch"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_sentence(name, flags, message, demo, tmp_path):
+    folder, _ = demo
+    (folder / "broken.csv").write_text("userId,movieId,rating\n1,1,5\n1,2,five\n")
+    rows = "".join(f"{user},{item},5\n" for user in (1, 2) for item in range(6))
+    (folder / "short.csv").write_text("userId,movieId,rating\n" + rows)
+    before = sorted(folder.rglob("*"))
+    result = command(name, *flags, cwd=folder)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "recommend", "prepare_data", "benchmark"])
+def test_help_explains_every_flag(name, tmp_path):
+    text = command(name, "--help", cwd=tmp_path).stdout
+    assert f"python scripts/{name}.py" in text
+    if name in ("train", "evaluate", "prepare_data"):
+        assert "--dataset:" in text
+        assert "--[no]resume" in text or name != "train"
