@@ -4,12 +4,13 @@ The C API of the library in the tensorflow wheel, by ctypes, with XLA disabled a
 tests and benchmarks; a process that has imported TensorFlow must not use it.
 """
 
+import contextlib
 import ctypes
 import functools
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,16 +141,19 @@ def _to_array(tensor: int) -> np.ndarray:
     return strings.reshape(shape)
 
 
-def _delete(tensors: Iterable[int | None]) -> None:
+def _delete_input(tensor: int) -> None:
+    """Frees what `_to_tensor` made, the strings too; those of an output belong to the runtime."""
     lib = _library()
+    if lib.TF_TensorType(tensor) == STRING:
+        data = lib.TF_TensorData(tensor)
+        for position in range(lib.TF_TensorByteSize(tensor) // _STRING_SIZE):
+            lib.TF_StringDealloc(data + position * _STRING_SIZE)
+    lib.TF_DeleteTensor(tensor)
+
+
+def _delete_outputs(tensors: Iterable[int]) -> None:
     for tensor in tensors:
-        if not tensor:
-            continue
-        if lib.TF_TensorType(tensor) == STRING:
-            data = lib.TF_TensorData(tensor)
-            for position in range(lib.TF_TensorByteSize(tensor) // _STRING_SIZE):
-                lib.TF_StringDealloc(data + position * _STRING_SIZE)
-        lib.TF_DeleteTensor(tensor)
+        _library().TF_DeleteTensor(tensor)
 
 
 class _Status:
@@ -219,32 +223,52 @@ class NativeModel:
             KeyError: there is no such signature.
             NativeError: the inputs are not those of the signature, or do not fit it.
         """
+        with self._bound(signature, inputs) as run:
+            results = run()
+        try:
+            arrays = [_to_array(result) for result in results]
+        finally:
+            _delete_outputs(results)
+        return dict(zip(self.signatures[signature][1], arrays, strict=True))
+
+    @contextlib.contextmanager
+    def repeatable(self, signature: str, inputs: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
+        """A function that runs a signature on inputs that were converted before, and drops the outputs.
+
+        What it takes is the runtime's own time, without Python's for the strings. Arguments and errors are
+        those of a call.
+        """
+        with self._bound(signature, inputs) as run:
+            yield lambda: _delete_outputs(run())
+
+    @contextlib.contextmanager
+    def _bound(self, signature: str, inputs: Mapping[str, Any]) -> Iterator[Callable[[], list[int]]]:
+        """A function that runs a signature and gives new TF_Tensors, in the order of its outputs."""
+        lib = _library()
         input_names, output_names = self.signatures[signature]
         if set(inputs) != set(input_names):
             raise NativeError(3, f"{signature} takes the inputs {sorted(input_names)}, not {sorted(inputs)}")
-        return dict(
-            zip(output_names, self._run(inputs, input_names, list(output_names.values())), strict=True)
-        )
-
-    def _run(
-        self, inputs: Mapping[str, Any], input_names: Mapping[str, str], fetched: Sequence[str]
-    ) -> list[np.ndarray]:
-        lib = _library()
         feeds = (_Output * len(inputs))(*[self._output_of[input_names[key]] for key in inputs])
-        fetches = (_Output * len(fetched))(*[self._output_of[name] for name in fetched])
-        tensors = (_POINTER * len(inputs))(*[_to_tensor(value) for value in inputs.values()])
-        results = (_POINTER * len(fetched))()
-        try:
+        fetches = (_Output * len(output_names))(*[self._output_of[name] for name in output_names.values()])
+        tensors = [_to_tensor(value) for value in inputs.values()]
+        fed = (_POINTER * len(tensors))(*tensors)
+
+        def run() -> list[int]:
+            results = (_POINTER * len(output_names))()
             with _Status() as status:
                 lib.TF_SessionRun(
                     *(self._session, None),
-                    *(feeds, tensors, len(inputs)),
-                    *(fetches, results, len(fetched)),
+                    *(feeds, fed, len(inputs)),
+                    *(fetches, results, len(output_names)),
                     *(None, 0, None, status),
                 )
-            return [_to_array(result) for result in results if result]
+            return [result for result in results if result is not None]
+
+        try:
+            yield run
         finally:
-            _delete([*tensors, *results])
+            for tensor in tensors:
+                _delete_input(tensor)
 
     def close(self) -> None:
         """Frees the session; the model must not be called again."""

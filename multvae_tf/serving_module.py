@@ -175,7 +175,7 @@ class ServingModule(tf.Module):
     def recommend_text(self, history_text: tf.Tensor) -> Outputs:
         """As `recommend`, for histories written in one string each, string [B]."""
         split = tf.strings.split(history_text, self.separator)
-        known = self._known(split.values, split.value_rowids(), tf.shape(history_text)[0])
+        known = self._known(split.values, split.value_rowids(), split.nrows())
         return self._recommend(known)
 
     def score_items(self, history: tf.Tensor, candidates: tf.Tensor) -> Outputs:
@@ -215,16 +215,16 @@ class ServingModule(tf.Module):
 
     def _known_in_matrix(self, ids: tf.Tensor) -> Interactions:
         """The distinct known items of each row of a string [B, L]."""
-        rows, columns = tf.unstack(tf.where(ids != ""), 2, axis=1)
-        return self._known(tf.gather_nd(ids, tf.stack([rows, columns], axis=1)), rows, tf.shape(ids)[0])
+        num_rows, _ = tf.unstack(tf.shape(ids, tf.int64), 2)
+        return self._known(ids, tf.range(num_rows)[:, tf.newaxis], num_rows)
 
     def _known(self, ids: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> Interactions:
-        """The distinct known items of each row; `ids` string [N] and `rows` int64 [N] name the entries."""
+        """The distinct known items of each row; `rows`, int64, says in which row each of `ids` stands."""
         numbers = self._item_numbers.lookup(ids)
-        keys = tf.boolean_mask(rows * self._num_items + numbers, numbers >= 0)
-        keys = tf.unique(tf.sort(keys)).y
-        row_splits = tf.searchsorted(keys, tf.range(tf.cast(num_rows + 1, tf.int64)) * self._num_items)
-        return Interactions(tf.cast(keys % self._num_items, tf.int32), row_splits)
+        keys = tf.where(numbers >= 0, rows * self._num_items + numbers, num_rows * self._num_items)
+        keys = tf.unique(tf.sort(tf.reshape(keys, [-1]))).y
+        row_splits = tf.searchsorted(keys, tf.range(num_rows + 1) * self._num_items)
+        return Interactions(tf.cast(keys[: row_splits[-1]] % self._num_items, tf.int32), row_splits)
 
     def _scores(self, seen: Interactions) -> tf.Tensor:
         """The logits, or the log popularity where nothing was seen, float32 [B, num_items]."""
