@@ -1,0 +1,172 @@
+"""What every model here must do, on data drawn from what they assume: z ~ N(0, I), x ~ Mult(n, softmax(z W)).
+
+600 users x 100 items (seed 5), 200 of the users held out; the models' seed is 4.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import oracle
+import pytest
+from interactions import as_interactions, hold_out, latent_taste_interactions
+
+from multvae_tf.config import MultDAEConfig, MultVAEConfig
+from multvae_tf.evaluation import evaluate, evaluate_popularity, per_user_metrics
+from multvae_tf.pipeline import steps_per_epoch
+from multvae_tf.run_folder import RunFolder
+from multvae_tf.training import train
+from recvae_tf.config import RecVAEConfig
+
+NUM_ITEMS = 100
+MATRIX = latent_taste_interactions(600, NUM_ITEMS, seed=5)
+TRAIN, (FOLD_IN, HELD_OUT) = MATRIX[:400], hold_out(MATRIX[400:], 0.3, seed=6)
+
+COMMON = {"latent_dim": 8, "batch_size": 50, "learning_rate": 5e-3, "seed": 4}
+CONFIGS = {
+    "multvae": MultVAEConfig(hidden_dims=(32,), epochs=40, total_anneal_steps=800, **COMMON),
+    "multdae": MultDAEConfig(hidden_dims=(16,), epochs=40, **COMMON),
+    "recvae-paper": RecVAEConfig(hidden_dims=(32, 32), epochs=15, **COMMON),
+    "recvae-master": RecVAEConfig(hidden_dims=(32, 32), epochs=15, variant="master", **COMMON),
+}
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def config(request):
+    return CONFIGS[request.param]
+
+
+def trained(config, path, callbacks=()):
+    """The model that a run in this folder ends with, after continuing it if it was begun before."""
+    folder, model = RunFolder(path), config.build_model(NUM_ITEMS)
+    path.mkdir(exist_ok=True)
+    train(model, TRAIN, (FOLD_IN, HELD_OUT), config, folder, callbacks=callbacks)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model(config, tmp_path_factory):
+    return trained(config, tmp_path_factory.mktemp("run") / "run")
+
+
+def values(model):
+    return [variable.numpy() for variable in model.variables]
+
+
+def assert_same(some, others):
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_build_makes_every_weight_from_the_seed(config):
+    one, same = config.build_model(NUM_ITEMS), config.build_model(NUM_ITEMS)
+    other = dataclasses.replace(config, seed=config.seed + 1).build_model(NUM_ITEMS)
+    assert one.built
+    assert_same(values(one), values(same))
+    kernels = [v for v in one.trainable_variables if len(v.shape) == 2]
+    others = [v for v in other.trainable_variables if len(v.shape) == 2]
+    assert all(np.any(a.numpy() != b.numpy()) for a, b in zip(kernels, others, strict=True))
+    first, second = kernels[0].numpy().ravel(), kernels[1].numpy().ravel()
+    size = min(len(first), len(second))
+    assert abs(np.corrcoef(first[:size], second[:size])[0, 1]) < 0.5
+
+
+def test_fit_beats_popularity(config, model):
+    # NDCG@100 was .60 to .65 against .37 when this was written; the test asks for half of that difference.
+    ours = evaluate(model, FOLD_IN, HELD_OUT)["NDCG@100"].mean
+    assert ours > evaluate_popularity(TRAIN, FOLD_IN, HELD_OUT)["NDCG@100"].mean + 0.12
+
+
+def test_the_model_does_not_depend_on_the_batch_a_user_is_in(model):
+    together = model(as_interactions(FOLD_IN[:20])).numpy()
+    alone = np.concatenate([model(as_interactions(FOLD_IN[user])).numpy() for user in range(20)])
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_evaluate_agrees_with_numpy(model):
+    scores = model(as_interactions(FOLD_IN)).numpy()
+    fold_in, held_out = (matrix.toarray().astype(np.float64) for matrix in (FOLD_IN, HELD_OUT))
+    users = np.flatnonzero(held_out.sum(axis=1))
+    assert len(users) > 150
+    measured = per_user_metrics(model, FOLD_IN, HELD_OUT, batch_size=len(fold_in))
+    for name, metric, k in (
+        ("NDCG@100", oracle.ndcg_at_k, 100),
+        ("Recall@20", oracle.recall_at_k, 20),
+        ("Recall@50", oracle.recall_at_k, 50),
+    ):
+        expected = [metric(scores[u], fold_in[u], held_out[u], k) for u in users]
+        np.testing.assert_allclose(measured[name], expected, rtol=0, atol=1e-12)
+
+
+def test_recommend_gives_the_best_unseen_items(model):
+    k = 10
+    scores, items = (tensor.numpy() for tensor in model.recommend(as_interactions(FOLD_IN[:30]), k))
+    logits = model(as_interactions(FOLD_IN[:30])).numpy()
+    for user in range(30):
+        expected = oracle.ranking(logits[user], FOLD_IN[user].toarray()[0])[:k]
+        assert items[user].tolist() == expected
+        np.testing.assert_array_equal(scores[user], logits[user, expected])
+
+
+@pytest.mark.filterwarnings("error:.*optimizer")
+def test_save_and_load_keep_the_model_and_its_optimizers(config, model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_same(values(model), values(loaded))
+    assert loaded.get_config() == model.get_config()
+    batch = as_interactions(FOLD_IN[:20])
+    np.testing.assert_array_equal(loaded(batch).numpy(), model(batch).numpy())
+    names = ["optimizer", "decoder_optimizer"] if isinstance(config, RecVAEConfig) else ["optimizer"]
+    for name in names:
+        before, after = getattr(model, name), getattr(loaded, name)
+        assert int(before.iterations) > 0
+        assert after.get_config() == before.get_config()
+        assert_same(values(before), values(after))
+
+
+def test_the_config_describes_the_model(config, model):
+    assert type(config).from_json(config.to_json()) == config
+    twin = type(model).from_config(model.get_config())
+    assert twin.get_config() == model.get_config()
+    assert [v.shape for v in twin.variables] == [v.shape for v in model.variables]
+
+
+class KilledError(Exception):
+    pass
+
+
+class KillAt(keras.callbacks.Callback):
+    """Raises after so many updates."""
+
+    def __init__(self, update):
+        super().__init__()
+        self.left = update
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KilledError
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(config, tmp_path):
+    # First killed in the middle of the second epoch (RecVAE: of its second encoder pass), then, having begun
+    # that epoch anew, near its end (RecVAE: in its decoder pass).
+    config = dataclasses.replace(config, epochs=3)
+    steps = steps_per_epoch(TRAIN.shape[0], 50) * config.build_model(NUM_ITEMS).passes_per_epoch
+    straight = trained(config, tmp_path / "straight")
+    for update in (round(1.4 * steps), round(0.9 * steps)):
+        with pytest.raises(KilledError):
+            trained(config, tmp_path / "killed", [KillAt(update)])
+    continued = trained(config, tmp_path / "killed")
+    assert_same(values(straight), values(continued))
+    histories = [RunFolder(tmp_path / name).history_path.read_text() for name in ("straight", "killed")]
+    assert histories[0] == histories[1]
+
+
+def test_mixed_precision_keeps_weights_and_logits_in_float32(config, tmp_path):
+    mixed = dataclasses.replace(config, mixed_precision=True)
+    model = trained(mixed, tmp_path / "run")
+    assert {v.dtype for v in model.trainable_variables} == {"float32"}
+    assert model(as_interactions(FOLD_IN[:5])).dtype == "float32"
+    ours = evaluate(model, FOLD_IN, HELD_OUT)["NDCG@100"].mean
+    assert ours > evaluate_popularity(TRAIN, FOLD_IN, HELD_OUT)["NDCG@100"].mean + 0.12
