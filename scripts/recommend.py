@@ -62,6 +62,8 @@ def open_recommender() -> Recommender:
         raise RunError("give only one of --run, --saved_model and --server")
     if FLAGS.server:
         return serving_client.connect(FLAGS.server, FLAGS.name, label=FLAGS.label, timeout=FLAGS.timeout)
+    import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
+
     from multvae_tf.local_recommenders import SavedModelRecommender
 
     if FLAGS.saved_model:
@@ -86,6 +88,8 @@ def open_run(run: RunFolder) -> Recommender:
 
 def recommend_to_all() -> None:
     """Writes --output from --histories by --saved_model."""
+    import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
+
     from multvae_tf.local_recommenders import SavedModelRecommender
 
     recommender = SavedModelRecommender(FLAGS.saved_model)

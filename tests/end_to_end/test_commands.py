@@ -76,6 +76,7 @@ def test_recommend_names_the_titles(demo):
     assert result.returncode == 0, result.stderr
     assert "nonsense" in result.stdout
     assert result.stdout.count(" no. ") == 5
+    assert result.stderr == ""
 
 
 def test_resume_of_a_finished_run_changes_nothing(demo):
