@@ -29,6 +29,15 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "serving": ["tensorflow-serving-api>=2.19"],
-        "test": ["hypothesis", "import-linter", "mypy", "pandas-stubs", "pytest", "ruff"],
+        "test": [
+            "hypothesis",
+            "import-linter",
+            "mypy",
+            "pandas-stubs",
+            "pytest",
+            "pytest-xdist",
+            "pyyaml",
+            "ruff",
+        ],
     },
 )

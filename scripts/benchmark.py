@@ -4,6 +4,7 @@ python scripts/benchmark.py data_prep                    a CSV of ML-20M's size,
 python scripts/benchmark.py train_step --model=multvae   a step; for recvae 3 encoder steps and 1 decoder step
 python scripts/benchmark.py evaluate                     10,000 held-out users
 python scripts/benchmark.py epoch --model=recvae         a run of --epochs epochs, with its peak memory
+python scripts/benchmark.py serving                      an export in the C++ runtime, one request at a time
 """
 
 import json
@@ -23,6 +24,7 @@ import multvae_tf.benchmark
 import recvae_tf.benchmark
 from data_prep import synthetic
 from data_prep.files import write_file
+from multvae_tf import serving_benchmark
 from multvae_tf.errors import RunError
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.timing import Timings, alternate, peak_memory_bytes
@@ -113,6 +115,11 @@ def _generate_elsewhere() -> Path:
         return pool.apply(synthetic.stored_interactions, arguments)
 
 
+def serving() -> dict[str, Any]:
+    """Latency and throughput of an exported Mult-VAE, beside its decoder's matrix product alone."""
+    return serving_benchmark.measure(synthetic.SHAPES[FLAGS.shape].num_items)
+
+
 def _ratios(timings: Timings) -> dict[str, Any]:
     others = [name for name in timings.seconds if name != "ours"]
     return {
@@ -123,7 +130,13 @@ def _ratios(timings: Timings) -> dict[str, Any]:
     }
 
 
-BENCHMARKS = {"data_prep": data_preparation, "train_step": train_step, "evaluate": evaluate, "epoch": epoch}
+BENCHMARKS = {
+    "data_prep": data_preparation,
+    "train_step": train_step,
+    "evaluate": evaluate,
+    "epoch": epoch,
+    "serving": serving,
+}
 
 
 def main(argv: list[str]) -> None:

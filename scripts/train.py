@@ -18,6 +18,7 @@ from typing import Any
 import command_line
 import dataset_flags
 import models
+import served_models
 from absl import flags
 
 from data_prep import store
@@ -32,6 +33,10 @@ from multvae_tf.training import TrainingResult, train
 FLAGS = flags.FLAGS
 dataset_flags.define()
 models.define_flags()
+served_models.define_flags()
+flags.DEFINE_bool(
+    "export", False, "Export the finished run for TensorFlow Serving, as scripts/export.py does."
+)
 flags.DEFINE_string(
     "run_dir", None, "The folder of this run. Default: runs/<dataset>/<model>/<time>-seed<seed>."
 )
@@ -39,7 +44,7 @@ flags.DEFINE_bool("resume", False, "Continue the run in --run_dir; its settings 
 
 
 def main(argv: list[str]) -> None:
-    """Load, model, fit, evaluate, report."""
+    """Load, model, fit, evaluate, report, export."""
     if FLAGS.resume:
         folder, config, dataset = continued_run()
     else:
@@ -63,6 +68,8 @@ def main(argv: list[str]) -> None:
     print(f"The run lies in {folder.folder}. Next:")
     history = ",".join(dataset.item_ids[dataset.test.fold_in[0].indices[:3]])
     print(f'  python scripts/recommend.py --run={folder.folder} --history="{history}"')
+    if FLAGS.export:
+        served_models.export(folder, model, dataset.train)
 
 
 def new_run(argv: list[str]) -> tuple[RunFolder, Config, PreparedDataset]:

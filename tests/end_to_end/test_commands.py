@@ -88,6 +88,23 @@ def test_resume_of_a_finished_run_changes_nothing(demo):
     assert measured(result.stdout) == measured(trained.stdout)
 
 
+def test_an_export_recommends_what_the_run_does(demo):
+    folder, _ = demo
+    flags = ["--name=films", "--saved_models_dir=served"]
+    trained = command("train", "--resume", "--run_dir=run", "--export", *flags, cwd=folder)
+    assert trained.returncode == 0, trained.stderr
+    exported = command("export", "--run=run", *flags, cwd=folder)
+    assert exported.returncode == 0, exported.stderr
+    asked = "--history=1,2,nonsense"
+    by_run = command("recommend", "--run=run", asked, cwd=folder).stdout
+    for number, printed in enumerate((trained.stdout, exported.stdout), start=1):
+        assert printed.splitlines()[-1].startswith(
+            f"  python scripts/recommend.py --saved_model=served/films/{number} --history="
+        )
+        result = command("recommend", f"--saved_model=served/films/{number}", asked, cwd=folder)
+        assert (result.stdout, result.stderr) == (by_run, "")
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
@@ -112,7 +129,7 @@ def test_resume_of_a_finished_run_changes_nothing(demo):
         ("train", ["--dataset=short.csv"], "short.csv has 2 users after the filters: too few"),
         ("recommend", ["--run=nowhere", "--history=1"], "nowhere holds no run"),
         ("prepare_data", ["--dataset=netflix"], "netflix is not here: fetch it from http"),
-        ("benchmark", ["speed"], "name one benchmark: data_prep, train_step, evaluate, epoch"),
+        ("benchmark", ["speed"], "name one benchmark: data_prep, train_step, evaluate, epoch, serving"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence(name, flags, message, demo, tmp_path):
@@ -128,7 +145,7 @@ def test_what_is_wrong_is_told_in_one_sentence(name, flags, message, demo, tmp_p
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "recommend", "prepare_data", "benchmark"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "recommend", "export", "prepare_data", "benchmark"])
 def test_help_explains_every_flag(name, tmp_path):
     text = command(name, "--help", cwd=tmp_path).stdout
     assert f"python scripts/{name}.py" in text
