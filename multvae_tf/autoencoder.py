@@ -103,8 +103,8 @@ class MultinomialAutoencoder(keras.Model):
         z_mean, _ = self.encode(l2_normalize(Interactions(*x)))
         return self.decode(z_mean)
 
-    def log_softmax_nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
-        """The negative log-likelihood of x, float32 [B], in nats."""
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """The negative log-likelihood of x given the logits, float32 [B], in nats."""
         return losses.multinomial_nll(x, logits)
 
     def recommend(self, seen: Interactions, k: int) -> tuple[tf.Tensor, tf.Tensor]:

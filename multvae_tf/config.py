@@ -7,17 +7,12 @@ from typing import Any
 import keras
 
 from multvae_tf.autoencoder import MultinomialAutoencoder
-from multvae_tf.errors import RunError
+from multvae_tf.beta_config import BetaConfig
+from multvae_tf.errors import check
+from multvae_tf.losses import LIKELIHOODS
 from multvae_tf.models import MultDAE, MultVAE
-from multvae_tf.optimization import adam
+from multvae_tf.optimization import OPTIMIZERS
 from multvae_tf.pipeline import steps_per_epoch
-from multvae_tf.schedules import LinearAnnealing
-
-
-def check(condition: bool, field: str, value: Any, expected: str) -> None:
-    """Raises `RunError` naming the field, its value and what is expected, unless the condition holds."""
-    if not condition:
-        raise RunError(f"{field} is {value}; it must be {expected}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +22,8 @@ class Config:
     Attributes:
         epochs: passes of `fit`; 200 on ML-20M (section 4.4).
         batch_size: users in an update (section 4.4).
-        learning_rate: of Adam (the code).
+        optimizer: adam (the code) or sgd, plain gradient descent.
+        learning_rate: of the optimizer, 1e-3 for Adam (the code).
         seed: of the initial weights, the shuffle, the dropout and the noise; 98765 in the code.
         mixed_precision: matrix products in bfloat16, weights, logits and loss in float32; not in the papers.
         early_stopping_patience: epochs without a better validation NDCG@100 after which a run ends; 0 means
@@ -36,6 +32,7 @@ class Config:
 
     epochs: int = 200
     batch_size: int = 500
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     seed: int = 98765
     mixed_precision: bool = False
@@ -44,6 +41,7 @@ class Config:
     def __post_init__(self) -> None:
         check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         check(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, " or ".join(OPTIMIZERS))
         check(
             0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number greater than 0"
         )
@@ -59,6 +57,19 @@ class Config:
     def dtype_policy(self) -> str:
         """The Keras dtype policy of the model."""
         return "mixed_bfloat16" if self.mixed_precision else "float32"
+
+    def new_optimizer(self) -> keras.optimizers.Optimizer:
+        """An optimizer with these settings."""
+        return OPTIMIZERS[self.optimizer](self.learning_rate)
+
+    @property
+    def passes_per_epoch(self) -> int:
+        """Passes over the training data in an epoch."""
+        return 1
+
+    def num_updates(self, num_train_users: int) -> int:
+        """Updates in the whole run."""
+        return self.epochs * self.passes_per_epoch * steps_per_epoch(num_train_users, self.batch_size)
 
     def resolve(self, num_train_users: int) -> "Config":
         """This configuration with everything filled in that depends on the data."""
@@ -89,6 +100,9 @@ class MLPConfig(Config):
         activation: of the hidden layers, tanh (section 4.4).
         dropout_rate: of the input, 0.5 (section 4.4).
         l2: lambda of lambda * sum ||W||^2.
+        likelihood: multinomial, gaussian or logistic (section 2.1.2).
+        positive_weight: of likelihood = gaussian: c_1, the weight of a positive's square, that of any other
+            item being 1; not stated in the paper.
     """
 
     hidden_dims: tuple[int, ...] = ()
@@ -96,6 +110,8 @@ class MLPConfig(Config):
     activation: str = "tanh"
     dropout_rate: float = 0.5
     l2: float = 0.0
+    likelihood: str = "multinomial"
+    positive_weight: float = 10.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,6 +119,10 @@ class MLPConfig(Config):
         check(self.latent_dim >= 1, "latent_dim", self.latent_dim, "at least 1")
         check(0 <= self.dropout_rate < 1, "dropout_rate", self.dropout_rate, "at least 0 and less than 1")
         check(0 <= self.l2 < math.inf, "l2", self.l2, "at least 0")
+        check(
+            self.likelihood in LIKELIHOODS, "likelihood", self.likelihood, f"one of {', '.join(LIKELIHOODS)}"
+        )
+        check(0 < self.positive_weight < math.inf, "positive_weight", self.positive_weight, "greater than 0")
         try:
             keras.activations.get(self.activation)
         except ValueError:
@@ -110,59 +130,48 @@ class MLPConfig(Config):
                 False, "activation", self.activation, "the name of a Keras activation, such as tanh or relu"
             )
 
+    def _model_options(self) -> dict[str, Any]:
+        """The arguments that the constructors of both models take."""
+        return {
+            "hidden_dims": self.hidden_dims,
+            "latent_dim": self.latent_dim,
+            "activation": self.activation,
+            "dropout_rate": self.dropout_rate,
+            "l2": self.l2,
+            "likelihood": self.likelihood,
+            "positive_weight": self.positive_weight,
+            "seed": self.seed,
+            "dtype": self.dtype_policy,
+        }
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MultVAEConfig(MLPConfig):
+class MultVAEConfig(BetaConfig, MLPConfig):
     """The settings of Mult-VAE.
 
     Attributes:
-        hidden_dims: (600,) (section 4.4).
-        total_anneal_steps: updates in which beta would grow to 1; 200,000 in the code for ML-20M. None
-            means: such that beta reaches its cap after the same part of the updates as on ML-20M (6/7).
-        anneal_cap: the largest beta, 0.2 in the code for ML-20M.
+        hidden_dims: widths of the encoder's hidden layers, (600,) (section 4.4); the decoder mirrors them.
     """
 
     hidden_dims: tuple[int, ...] = (600,)
     total_anneal_steps: int | None = 200_000
-    anneal_cap: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        steps = self.total_anneal_steps
-        check(steps is None or steps >= 0, "total_anneal_steps", steps, "at least 0")
-        check(0 <= self.anneal_cap < math.inf, "anneal_cap", self.anneal_cap, "at least 0")
+        self.check_beta()
 
     def resolve(self, num_train_users: int) -> "MultVAEConfig":
-        """See `total_anneal_steps`."""
-        if self.total_anneal_steps is not None:
-            return self
-        updates = self.epochs * steps_per_epoch(num_train_users, self.batch_size)
-        steps_to_cap = updates * 6 / 7
-        return dataclasses.replace(
-            self, total_anneal_steps=max(1, round(steps_to_cap / self.anneal_cap)) if self.anneal_cap else 0
-        )
+        """See `BetaConfig`."""
+        return dataclasses.replace(self, **self.resolved_steps(self.num_updates(num_train_users)))
 
     def build_model(self, num_items: int) -> MultVAE:
         """A compiled `MultVAE`.
 
         Raises:
-            RunError: `total_anneal_steps` has not been resolved.
+            RunError: the settings have not been resolved.
         """
-        check(
-            self.total_anneal_steps is not None, "total_anneal_steps", None, "resolved for the dataset first"
-        )
-        model = MultVAE(
-            num_items,
-            hidden_dims=self.hidden_dims,
-            latent_dim=self.latent_dim,
-            activation=self.activation,
-            dropout_rate=self.dropout_rate,
-            l2=self.l2,
-            beta=LinearAnnealing(self.total_anneal_steps or 0, self.anneal_cap),
-            seed=self.seed,
-            dtype=self.dtype_policy,
-        )
-        model.compile(optimizer=adam(self.learning_rate))
+        model = MultVAE(num_items, beta=self.beta_schedule(), **self._model_options())
+        model.compile(optimizer=self.new_optimizer())
         return model
 
 
@@ -174,17 +183,8 @@ class MultDAEConfig(MLPConfig):
 
     def build_model(self, num_items: int) -> MultDAE:
         """A compiled `MultDAE`."""
-        model = MultDAE(
-            num_items,
-            hidden_dims=self.hidden_dims,
-            latent_dim=self.latent_dim,
-            activation=self.activation,
-            dropout_rate=self.dropout_rate,
-            l2=self.l2,
-            seed=self.seed,
-            dtype=self.dtype_policy,
-        )
-        model.compile(optimizer=adam(self.learning_rate))
+        model = MultDAE(num_items, **self._model_options())
+        model.compile(optimizer=self.new_optimizer())
         return model
 
 

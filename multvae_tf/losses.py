@@ -1,5 +1,7 @@
 """Negative log-likelihoods and KL divergences, per user; the models average them over the batch."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from multvae_tf.pipeline import Interactions
@@ -47,6 +49,58 @@ def multinomial_nll(x: Interactions, logits: tf.Tensor) -> tf.Tensor:
         return counts * log_normalizer - sum_of_positives, gradient
 
     return nll(logits)
+
+
+def gaussian_nll(x: Interactions, logits: tf.Tensor, positive_weight: float) -> tf.Tensor:
+    """sum_i c_ui (x_ui - f_ui)^2 / 2, with c_1 for the positives and c_0 = 1 (Liang et al. 2018, eq. 3).
+
+    Args:
+        x: the positives of B users.
+        logits: f, float32 [B, num_items].
+        positive_weight: c_1.
+
+    Returns:
+        float32 [B], without the normalising constant.
+
+    Deviations: the paper does not state c_0 and c_1.
+    """
+    of_zeros = 0.5 * tf.reduce_sum(tf.square(logits), axis=1)
+
+    def correction(f: tf.Tensor) -> tf.Tensor:
+        return 0.5 * (positive_weight * tf.square(1.0 - f) - tf.square(f))
+
+    return of_zeros + _sum_over_positives(x, logits, correction)
+
+
+def logistic_nll(x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+    """-sum_i x_ui log sigma(f_ui) + (1 - x_ui) log(1 - sigma(f_ui)) (Liang et al. 2018, eq. 4).
+
+    Args:
+        x: the positives of B users.
+        logits: f, float32 [B, num_items].
+
+    Returns:
+        float32 [B], in nats.
+
+    Deviations: none.
+    """
+    return tf.reduce_sum(tf.math.softplus(logits), axis=1) - _sum_over_positives(x, logits, tf.identity)
+
+
+def _sum_over_positives(
+    x: Interactions, logits: tf.Tensor, function: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    coordinates = x.coordinates
+    values = function(tf.gather_nd(logits, coordinates))
+    return tf.math.unsorted_segment_sum(values, coordinates[:, 0], x.num_rows)
+
+
+# Each takes x, the logits, and the weight of a positive, which is for the Gaussian alone.
+LIKELIHOODS: dict[str, Callable[[Interactions, tf.Tensor, float], tf.Tensor]] = {
+    "multinomial": lambda x, logits, _: multinomial_nll(x, logits),
+    "gaussian": gaussian_nll,
+    "logistic": lambda x, logits, _: logistic_nll(x, logits),
+}
 
 
 def gaussian_kl(z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:

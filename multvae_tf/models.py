@@ -10,7 +10,7 @@ import tensorflow as tf
 from multvae_tf import losses, optimization
 from multvae_tf.autoencoder import MultinomialAutoencoder
 from multvae_tf.layers import SparseDense, SparseRows, drop_items, l2_normalize, reparameterize
-from multvae_tf.pipeline import TrainingBatch
+from multvae_tf.pipeline import Interactions, TrainingBatch
 from multvae_tf.schedules import BetaSchedule, LinearAnnealing
 
 _DROPOUT, _NOISE = 0, 1
@@ -31,12 +31,20 @@ class _MLPAutoencoder(MultinomialAutoencoder):
         activation: str,
         dropout_rate: float,
         l2: float,
+        likelihood: str,
+        positive_weight: float,
         **kwargs: Any,
     ):
         super().__init__(num_items, **kwargs)
+        if likelihood not in losses.LIKELIHOODS:
+            raise ValueError(
+                f"likelihood is {likelihood!r}; it must be one of {', '.join(losses.LIKELIHOODS)}"
+            )
         self.activation = activation
         self.dropout_rate = dropout_rate
         self.l2 = l2
+        self.likelihood = likelihood
+        self.positive_weight = positive_weight
         self._layers_made = 0
         self.input_layer = SparseDense(num_items, encoder_dims[0], **self._initializers())
         self.encoder_layers = self._dense_layers(encoder_dims)
@@ -78,6 +86,10 @@ class _MLPAutoencoder(MultinomialAutoencoder):
             h = activation(layer(h))
         return tf.cast(output(h), tf.float32)
 
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """See `MultinomialAutoencoder.nll`; under the likelihood of this model."""
+        return losses.LIKELIHOODS[self.likelihood](x, logits, self.positive_weight)
+
     def l2_penalty(self) -> tf.Tensor:
         """Lambda * sum ||W||^2 over the kernels, not the biases, a float32 scalar."""
         kernels = [layer.kernel for layer in (self.input_layer, *self.encoder_layers, *self.decoder_layers)]
@@ -94,6 +106,8 @@ class _MLPAutoencoder(MultinomialAutoencoder):
             "activation": self.activation,
             "dropout_rate": self.dropout_rate,
             "l2": self.l2,
+            "likelihood": self.likelihood,
+            "positive_weight": self.positive_weight,
         }
 
 
@@ -112,6 +126,8 @@ class MultVAE(_MLPAutoencoder):
         activation: of the hidden layers.
         dropout_rate: of the L2-normalised input, in training.
         l2: lambda of lambda * sum ||W||^2, in the loss of each update.
+        likelihood: of x given the decoder's output: `multinomial`, `gaussian` or `logistic`.
+        positive_weight: of the Gaussian likelihood; see `losses.gaussian_nll`.
         beta: a `BetaSchedule`.
         seed: of the initial weights, the dropout and the noise.
         **kwargs: of `keras.Model`.
@@ -131,6 +147,8 @@ class MultVAE(_MLPAutoencoder):
         activation: str = "tanh",
         dropout_rate: float = 0.5,
         l2: float = 0.0,
+        likelihood: str = "multinomial",
+        positive_weight: float = 10.0,
         beta: BetaSchedule | None = None,
         seed: int = 0,
         **kwargs: Any,
@@ -142,6 +160,8 @@ class MultVAE(_MLPAutoencoder):
             activation=activation,
             dropout_rate=dropout_rate,
             l2=l2,
+            likelihood=likelihood,
+            positive_weight=positive_weight,
             seed=seed,
             **kwargs,
         )
@@ -175,7 +195,7 @@ class MultVAE(_MLPAutoencoder):
         """
         z_mean, z_log_var = self.encode(rows)
         logits = self.decode(reparameterize(z_mean, z_log_var, epsilon))
-        nll = self.log_softmax_nll(batch.x, logits)
+        nll = self.nll(batch.x, logits)
         kl = losses.gaussian_kl(z_mean, z_log_var)
         loss = tf.reduce_mean(nll + beta * kl)
         if self.l2:
@@ -224,6 +244,8 @@ class MultDAE(_MLPAutoencoder):
         activation: of every layer but the output, the one that gives z included.
         dropout_rate: of the L2-normalised input, in training.
         l2: lambda of lambda * sum ||W||^2, in the loss of each update.
+        likelihood: of x given the decoder's output: `multinomial`, `gaussian` or `logistic`.
+        positive_weight: of the Gaussian likelihood; see `losses.gaussian_nll`.
         seed: of the initial weights and the dropout.
         **kwargs: of `keras.Model`.
 
@@ -241,6 +263,8 @@ class MultDAE(_MLPAutoencoder):
         activation: str = "tanh",
         dropout_rate: float = 0.5,
         l2: float = 0.01 / 500,
+        likelihood: str = "multinomial",
+        positive_weight: float = 10.0,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -251,6 +275,8 @@ class MultDAE(_MLPAutoencoder):
             activation=activation,
             dropout_rate=dropout_rate,
             l2=l2,
+            likelihood=likelihood,
+            positive_weight=positive_weight,
             seed=seed,
             **kwargs,
         )
@@ -265,7 +291,7 @@ class MultDAE(_MLPAutoencoder):
     def penalized_nll(self, batch: TrainingBatch, rows: SparseRows) -> dict[str, tf.Tensor]:
         """The loss of an update and its part `nll`; see `MultVAE.negative_elbo`."""
         z, _ = self.encode(rows)
-        nll = tf.reduce_mean(self.log_softmax_nll(batch.x, self.decode(z)))
+        nll = tf.reduce_mean(self.nll(batch.x, self.decode(z)))
         return {"loss": nll + self.l2_penalty() if self.l2 else nll, "nll": nll}
 
     def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""The optimizer of the papers, and its update as one fused pass over the weights."""
+"""The optimizers, and their update as one fused pass over the weights."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,17 @@ import tensorflow as tf
 def adam(learning_rate: float) -> keras.optimizers.Adam:
     """Adam with the constants of both reference programs: beta1 .9, beta2 .999, epsilon 1e-8, not 1e-7."""
     return keras.optimizers.Adam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+
+
+def gradient_descent(learning_rate: float) -> keras.optimizers.SGD:
+    """Plain stochastic gradient descent, without momentum."""
+    return keras.optimizers.SGD(learning_rate)
+
+
+OPTIMIZERS: dict[str, Callable[[float], keras.optimizers.Optimizer]] = {
+    "adam": adam,
+    "sgd": gradient_descent,
+}
 
 
 def fused_update(

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+CYCLICAL_CAPS = ("ramp", "clip")
+
 
 class BetaSchedule:
     """beta as a function of the update and of the user.
@@ -76,6 +78,67 @@ class LinearAnnealing(BetaSchedule):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"total_anneal_steps": self.total_anneal_steps, "anneal_cap": self.anneal_cap}
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class CyclicalAnnealing(BetaSchedule):
+    """beta grows from 0 in every cycle, then stays (Fu et al. 2019, arXiv 1903.10145, eq. 6 and 7).
+
+    With tau in [0, 1) the position of update t in its cycle, R the part of a cycle in which beta grows:
+
+        ramp: beta(t) = cap * min(1, tau / R)
+        clip: beta(t) = min(cap, tau / R)
+
+    Fu et al. have a cap of 1, for which both are the same; "cyclical with cap 0.2" may mean either.
+
+    Args:
+        num_steps: T, updates in all cycles together; the cycles go on after them.
+        num_cycles: M.
+        cycle_ramp: R, in (0, 1].
+        anneal_cap: the largest beta.
+        cyclical_cap: `ramp` or `clip`.
+    """
+
+    def __init__(
+        self,
+        num_steps: int,
+        num_cycles: int = 10,
+        cycle_ramp: float = 0.5,
+        anneal_cap: float = 1.0,
+        cyclical_cap: str = "ramp",
+    ):
+        for name, value, holds, expected in (
+            ("num_steps", num_steps, num_steps >= 1, "at least 1"),
+            ("num_cycles", num_cycles, num_cycles >= 1, "at least 1"),
+            ("cycle_ramp", cycle_ramp, 0 < cycle_ramp <= 1, "greater than 0 and at most 1"),
+            ("anneal_cap", anneal_cap, anneal_cap >= 0, "at least 0"),
+            ("cyclical_cap", cyclical_cap, cyclical_cap in CYCLICAL_CAPS, " or ".join(CYCLICAL_CAPS)),
+        ):
+            if not holds:
+                raise ValueError(f"{name} is {value}; it must be {expected}")
+        self.num_steps = num_steps
+        self.num_cycles = num_cycles
+        self.cycle_ramp = cycle_ramp
+        self.anneal_cap = anneal_cap
+        self.cyclical_cap = cyclical_cap
+
+    def __call__(self, step: tf.Tensor, num_interactions: tf.Tensor) -> tf.Tensor:
+        """Returns beta, a float32 scalar."""
+        position = tf.cast(step * self.num_cycles % self.num_steps, tf.float32) / self.num_steps
+        ramp = position / self.cycle_ramp
+        if self.cyclical_cap == "clip":
+            return tf.minimum(self.anneal_cap, ramp)
+        return self.anneal_cap * tf.minimum(1.0, ramp)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "num_steps": self.num_steps,
+            "num_cycles": self.num_cycles,
+            "cycle_ramp": self.cycle_ramp,
+            "anneal_cap": self.anneal_cap,
+            "cyclical_cap": self.cyclical_cap,
+        }
 
 
 @keras.saving.register_keras_serializable(package="multvae_tf")

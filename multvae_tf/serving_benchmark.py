@@ -61,9 +61,11 @@ def measure(
         arguments = [str(folder), str(Path(name, "matmul")), str(num_items), str(rounds), str(seconds)]
         done = subprocess.run(
             [sys.executable, "-m", "multvae_tf.serving_benchmark", *arguments],
-            stdout=subprocess.PIPE,
-            check=True,
+            capture_output=True,  # The runtime logs to standard error whatever its level.
+            text=True,
         )
+    if done.returncode:
+        raise RuntimeError(f"the timing process ended with status {done.returncode}:\n{done.stderr}")
     return json.loads(done.stdout)
 
 

@@ -3,22 +3,20 @@
 import dataclasses
 import math
 
-from multvae_tf.config import Config, check
-from multvae_tf.optimization import adam
-from multvae_tf.schedules import BetaSchedule, ConstantBeta, LinearAnnealing, PerUserBeta
+from multvae_tf.beta_config import BetaConfig
+from multvae_tf.config import Config
+from multvae_tf.errors import check
 from recvae_tf.model import RecVAE
 from recvae_tf.switches import ENCODERS, LAYER_NORM_EPSILON, PRIORS
 
-BETAS = ("per_user", "constant", "annealed")
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecVAEConfig(Config):
+class RecVAEConfig(BetaConfig, Config):
     """The settings of RecVAE. Defaults: Shenbin et al. 2020, and the authors' code.
 
     Attributes:
         epochs: each of `num_encoder_passes` + `num_decoder_passes` over the data; 50 in the code.
-        learning_rate: of both Adam optimizers, 5e-4 (the code).
+        learning_rate: of both optimizers, 5e-4 for Adam (the code).
         variant: paper (LayerNorm epsilon 1e-5; the first old encoder is the initial one) or master, the
             authors' later code (0.1; a different random network).
         encoder: dense (the paper) or mlp, that of Mult-VAE.
@@ -29,13 +27,8 @@ class RecVAEConfig(Config):
         prior: composite (the paper), gaussian, mixture, vamp or realnvp.
         mixture_weights: of the composite prior's standard normal, old posterior and wide normal; 3/20, 3/4,
             1/10 in the code.
+        beta: per_user (the paper), linear, constant or cyclical; its updates are those of both optimizers.
         num_prior_components: of the priors mixture and vamp; not stated in the paper.
-        beta: per_user, which is gamma |x| (the paper), constant or annealed.
-        gamma: of beta = per_user; .005 on ML-20M, .0035 on Netflix, .01 on MSD (the paper).
-        anneal_cap: beta itself if beta = constant, its largest value if beta = annealed; 0.2 in the code of
-            Mult-VAE.
-        total_anneal_steps: of beta = annealed: updates, the decoder's included, in which it would grow to 1;
-            200,000 in Mult-VAE's code.
         alternating: whether encoder and decoder have passes of their own (the paper).
         decoder_denoising: whether the decoder's updates see inputs with dropout; not so in the paper.
         num_encoder_passes: in an epoch, 3 (the code).
@@ -55,9 +48,6 @@ class RecVAEConfig(Config):
     mixture_weights: tuple[float, ...] = (3 / 20, 3 / 4, 1 / 10)
     num_prior_components: int = 100
     beta: str = "per_user"
-    gamma: float = 0.005
-    anneal_cap: float = 0.2
-    total_anneal_steps: int = 200_000
     alternating: bool = True
     decoder_denoising: bool = False
     num_encoder_passes: int = 3
@@ -66,18 +56,17 @@ class RecVAEConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_beta()
         for name, options in (
             ("variant", LAYER_NORM_EPSILON),
             ("encoder", ENCODERS),
             ("prior", PRIORS),
-            ("beta", BETAS),
         ):
             value = getattr(self, name)
             check(value in options, name, value, f"one of {', '.join(options)}")
         for name in ("latent_dim", "num_prior_components", "num_encoder_passes", "num_decoder_passes"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("gamma", "anneal_cap", "total_anneal_steps", "prior_cache_bytes"):
-            check(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "at least 0")
+        check(self.prior_cache_bytes >= 0, "prior_cache_bytes", self.prior_cache_bytes, "at least 0")
         check(0 <= self.dropout_rate < 1, "dropout_rate", self.dropout_rate, "at least 0 and less than 1")
         dims, weights = self.hidden_dims, self.mixture_weights
         check(all(dim >= 1 for dim in dims), "hidden_dims", dims, "positive widths")
@@ -86,15 +75,25 @@ class RecVAEConfig(Config):
         is_mixture = len(weights) == 3 and min(weights) > 0 and math.isclose(sum(weights), 1, abs_tol=1e-6)
         check(is_mixture, "mixture_weights", weights, "three positive numbers with sum 1")
 
-    def _beta_schedule(self) -> BetaSchedule:
-        if self.beta == "constant":
-            return ConstantBeta(self.anneal_cap)
-        if self.beta == "annealed":
-            return LinearAnnealing(self.total_anneal_steps, self.anneal_cap)
-        return PerUserBeta(self.gamma)
+    @property
+    def passes_per_epoch(self) -> int:
+        """As of `RecVAE`."""
+        return self.num_encoder_passes + self.num_decoder_passes if self.alternating else 1
+
+    def num_updates(self, num_train_users: int) -> int:
+        """Updates of both optimizers in the whole run."""
+        return super().num_updates(num_train_users) * (1 if self.alternating else 2)
+
+    def resolve(self, num_train_users: int) -> "RecVAEConfig":
+        """See `BetaConfig`."""
+        return dataclasses.replace(self, **self.resolved_steps(self.num_updates(num_train_users)))
 
     def build_model(self, num_items: int) -> RecVAE:
-        """A compiled `RecVAE`."""
+        """A compiled `RecVAE`.
+
+        Raises:
+            RunError: the settings have not been resolved.
+        """
         model = RecVAE(
             num_items,
             encoder=self.encoder,
@@ -104,7 +103,7 @@ class RecVAEConfig(Config):
             prior=self.prior,
             mixture_weights=self.mixture_weights,
             num_prior_components=self.num_prior_components,
-            beta=self._beta_schedule(),
+            beta=self.beta_schedule(),
             dropout_rate=self.dropout_rate,
             alternating=self.alternating,
             decoder_denoising=self.decoder_denoising,
@@ -114,7 +113,7 @@ class RecVAEConfig(Config):
             seed=self.seed,
             dtype=self.dtype_policy,
         )
-        model.compile(adam(self.learning_rate), adam(self.learning_rate))
+        model.compile(self.new_optimizer(), self.new_optimizer())
         return model
 
 

@@ -133,13 +133,13 @@ class RecVAE(MultinomialAutoencoder):
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """`loss`, `nll`, `kl` and `weighted_kl` of the encoder's updates, `decoder_nll` of the decoder's.
+        """`loss` to `beta` are of the encoder's updates, `decoder_nll` of the decoder's.
 
         `change` is how far the posterior means moved since the last refresh of the old encoder, then what
         the prior reports.
         """
         shares = switches.PRIORS[self.prior_kind].report_names
-        return ("loss", "nll", "kl", "weighted_kl", "decoder_nll", "change", *shares)
+        return ("loss", "nll", "kl", "weighted_kl", "beta", "decoder_nll", "change", *shares)
 
     @property
     def passes_per_epoch(self) -> int:
@@ -247,7 +247,7 @@ class RecVAE(MultinomialAutoencoder):
         old_posterior = self.old_posterior(batch) if self.prior.needs_old_posterior else None
         z_mean, z_log_var = self.encode(rows)
         z = reparameterize(z_mean, z_log_var, epsilon)
-        nll = tf.reduce_mean(self.log_softmax_nll(batch.x, self.decode(z)))
+        nll = tf.reduce_mean(self.nll(batch.x, self.decode(z)))
         # log q(z | x~) is a function of epsilon = (z - mu) / sigma, not of z and mu: they cancel out.
         log_q = tf.reduce_sum(log_normal(epsilon, 0.0, 0.0) - 0.5 * z_log_var, axis=1)
         log_prior = tf.function(self.prior.log_prob, jit_compile=True, autograph=False)
@@ -292,7 +292,7 @@ class RecVAE(MultinomialAutoencoder):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             parts = self.negative_elbo(batch, self._dropped(batch.x), self._epsilon(batch.x.num_rows), beta)
-        self._report(batch.x.num_rows, **parts)
+        self._report(batch.x.num_rows, **parts, beta=tf.reduce_mean(beta))
         return tape.gradient(parts["loss"], variables)
 
     def _decoder_gradients(self, batch: TrainingBatch) -> list[tf.Tensor]:
@@ -302,7 +302,7 @@ class RecVAE(MultinomialAutoencoder):
         variables = [variable.value for variable in self.decoder.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            nll = tf.reduce_mean(self.log_softmax_nll(batch.x, self.decode(z)))
+            nll = tf.reduce_mean(self.nll(batch.x, self.decode(z)))
         self._report(batch.x.num_rows, decoder_nll=nll)
         return tape.gradient(nll, variables)
 

@@ -31,11 +31,29 @@ _DEFINE = {
 }
 
 
-def _field_type(annotation: Any) -> type:
-    """The plain type of a field: int for `int | None`, tuple for `tuple[int, ...]`."""
+class _NumberOrAuto(flags.ArgumentParser):
+    """A number, or `auto`, which is None: found when the run begins."""
+
+    def __init__(self, number: type):
+        self._number = number
+        self.syntactic_help = "a number or auto"
+
+    def parse(self, argument: Any) -> Any:
+        if argument in (None, "auto"):
+            return None
+        try:
+            return self._number(argument)
+        except ValueError:
+            raise ValueError(f"expected {self.syntactic_help}") from None
+
+
+def _define_flag(name: str, annotation: Any, text: str) -> None:
+    """A flag for a field of this annotation; its value is None until it is given."""
     if isinstance(annotation, types.UnionType):
-        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
-    return typing.get_origin(annotation) or annotation
+        number = next(a for a in typing.get_args(annotation) if a is not type(None))
+        flags.DEFINE(_NumberOrAuto(number), name, None, text)
+    else:
+        _DEFINE[typing.get_origin(annotation) or annotation](name, None, text)
 
 
 def _descriptions(config_class: type) -> dict[str, str]:
@@ -51,18 +69,17 @@ def _descriptions(config_class: type) -> dict[str, str]:
 def define_flags() -> None:
     """Defines --model and a flag for each field of a configuration; one not given leaves it be."""
     flags.DEFINE_enum("model", "multvae", sorted(OTHER_DATASETS), "Which model to train.")
-    fields: dict[str, tuple[type, list[str], str]] = {}
+    fields: dict[str, tuple[Any, list[str], str]] = {}
     for model, config in OTHER_DATASETS.items():
         descriptions = _descriptions(type(config))
         hints = typing.get_type_hints(type(config))
         for field in dataclasses.fields(config):
-            kind, models, text = fields.setdefault(
-                field.name, (_field_type(hints[field.name]), [], descriptions[field.name])
-            )
-            models.append(f"{model} {getattr(config, field.name)}")
-    for name, (kind, models, text) in fields.items():
-        _DEFINE[kind](
-            name, None, f"{text} Default: the paper's for the dataset, otherwise {', '.join(models)}."
+            _, models, _ = fields.setdefault(field.name, (hints[field.name], [], descriptions[field.name]))
+            default = getattr(config, field.name)
+            models.append(f"{model} {'auto' if default is None else default}")
+    for name, (annotation, models, text) in fields.items():
+        _define_flag(
+            name, annotation, f"{text} Default: the paper's for the dataset, otherwise {', '.join(models)}."
         )
 
 

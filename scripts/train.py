@@ -24,6 +24,7 @@ from absl import flags
 from data_prep import store
 from data_prep.store import PreparedDataset
 from multvae_tf import report
+from multvae_tf.beta_search import find_anneal_cap
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
 from multvae_tf.evaluation import evaluate, evaluate_popularity
@@ -51,8 +52,13 @@ def main(argv: list[str]) -> None:
         folder, config, dataset = new_run(argv)
     print(f"{dataset.name}: {dataset.train.shape[0]:,} training users, {dataset.num_items:,} items")
     print(f"If this is stopped: python scripts/train.py --resume --run_dir={folder.folder}")
-    model = config.build_model(dataset.num_items)
     validation = (dataset.validation.fold_in, dataset.validation.held_out)
+    if getattr(config, "anneal_cap", 0) is None:
+        print("First a run annealed to beta = 1, to find the largest beta.")
+        config = find_anneal_cap(config, dataset.train, validation, folder)
+        print(f"Its best epoch had beta = {config.anneal_cap:.4f}: the largest beta of the run that follows.")
+        folder.write_json(folder.settings_path, folder.read_settings() | {"config": config.to_json()})
+    model = config.build_model(dataset.num_items)
     result = train(model, dataset.train, validation, config, folder)
     estimates = {
         "test": evaluate(model, dataset.test.fold_in, dataset.test.held_out, config.batch_size),
@@ -107,7 +113,8 @@ def continued_run() -> tuple[RunFolder, Config, PreparedDataset]:
         raise RunError("--resume needs the run's folder: add --run_dir=runs/<dataset>/<model>/<run>")
     folder = RunFolder(FLAGS.run_dir)
     settings = folder.read_settings()
-    expected: dict[str, Any] = {"config": models.given_fields(settings["model"])}
+    given = models.given_fields(settings["model"])
+    expected: dict[str, Any] = {"config": {k: v for k, v in given.items() if v is not None}}
     if FLAGS["model"].present:
         expected["model"] = FLAGS.model
     if FLAGS["dataset"].present:

@@ -88,6 +88,17 @@ def test_resume_of_a_finished_run_changes_nothing(demo):
     assert measured(result.stdout) == measured(trained.stdout)
 
 
+def test_the_largest_beta_can_be_searched(tmp_path):
+    flags = ["--epochs=2", "--run_dir=run", "--anneal_cap=auto", "--latent_dim=8", "--hidden_dims=16"]
+    result = command("train", *flags, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    cap = json.loads((tmp_path / "run" / "config.json").read_text())["config"]["anneal_cap"]
+    assert f"Its best epoch had beta = {cap:.4f}" in result.stdout
+    assert 0 < cap <= 1
+    again = command("train", "--resume", "--run_dir=run", "--anneal_cap=auto", cwd=tmp_path)
+    assert measured(again.stdout) == measured(result.stdout)
+
+
 def test_an_export_recommends_what_the_run_does(demo):
     folder, _ = demo
     flags = ["--name=films", "--saved_models_dir=served"]
@@ -112,6 +123,7 @@ def test_an_export_recommends_what_the_run_does(demo):
         ("train", ["ml20m"], "unexpected argument 'ml20m': every flag begins with --"),
         ("train", ["--dataset=ml20"], "there is no dataset or file 'ml20'; did you mean ml20m?"),
         ("train", ["--model=multdae", "--anneal_cap=1"], "--anneal_cap is not a setting of multdae"),
+        ("train", ["--anneal_cap=autumn"], "flag --anneal_cap=autumn: expected a number or auto"),
         ("train", ["--epochs=0"], "epochs is 0; it must be at least 1"),
         ("train", ["--model=vae"], "value should be one of <multdae|multvae|recvae>"),
         ("train", ["--run_dir=run", "--epochs=2"], "run already holds a run: continue it with --resume"),

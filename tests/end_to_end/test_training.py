@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from interactions import hold_out, latent_taste_interactions
 
+from multvae_tf.beta_search import find_anneal_cap
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
 from multvae_tf.errors import RunError
 from multvae_tf.run_folder import RunFolder
-from multvae_tf.training import MONITORED, read_history, train
+from multvae_tf.training import MONITORED, _Recorder, read_history, train
 from recvae_tf.config import RecVAEConfig
 
 NUM_ITEMS, STEPS_PER_PASS = 30, 6
@@ -88,6 +89,34 @@ def test_early_stopping_ends_a_run_that_no_longer_gets_better(tmp_path):
     _, result = run(config, folder)
     assert result.epochs == result.best_epoch + 4 < 200
     assert run(config, folder)[1].epochs == result.epochs
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_the_largest_beta_is_that_of_the_best_epoch_of_a_run_annealed_to_one(tmp_path, monkeypatch):
+    config = dataclasses.replace(MULTVAE, anneal_cap=None, total_anneal_steps=20, epochs=5)
+    folder = RunFolder(tmp_path / "run")
+    folder.create({"config": config.to_json()}, [str(item) for item in range(NUM_ITEMS)], None)
+
+    def killed_in_epoch_3(recorder, epoch, logs=None):
+        if epoch == 2:
+            raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Recorder, "on_epoch_begin", killed_in_epoch_3)
+        with pytest.raises(KilledError):
+            find_anneal_cap(config, TRAIN, VALIDATION, folder)
+    found = find_anneal_cap(config, TRAIN, VALIDATION, folder)
+
+    straight = RunFolder(tmp_path / "straight")
+    _, result = run(dataclasses.replace(config, anneal_cap=1.0), straight)
+    history = read_history(straight)
+    assert read_history(RunFolder(tmp_path / "run" / "beta_search")) == history
+    # The first update of an epoch has beta = (number of updates before it) / 20, the last 5 updates more.
+    assert [row["beta"] for row in history] == pytest.approx([0.25, 0.55, 0.85, 1.0, 1.0])
+    assert found == dataclasses.replace(config, anneal_cap=history[result.best_epoch - 1]["beta"])
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):

@@ -2,11 +2,13 @@
 
 import numpy as np
 import oracle
+import pytest
 import scipy.sparse
 import tensorflow as tf
 from interactions import as_interactions
 
 from multvae_tf import losses
+from multvae_tf.models import MultDAE, MultVAE
 
 
 def test_nll_of_uniform_logits_is_count_times_log_items():
@@ -29,6 +31,38 @@ def test_nll_and_its_gradient_equal_the_oracle():
     softmax = np.exp(oracle.log_softmax(logits.astype(np.float64)))
     expected = weights[:, None] * (x.sum(axis=1, keepdims=True) * softmax - x)
     np.testing.assert_allclose(tape.gradient(weighted, variable), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "logistic"])
+def test_other_likelihoods_and_their_gradients_equal_numpy(likelihood):
+    rng = np.random.default_rng(3)
+    x = (rng.random((6, 50)) < 0.2).astype(np.float32)
+    x[2] = 0
+    logits = rng.normal(0, 3, (6, 50)).astype(np.float32)
+    f = logits.astype(np.float64)
+    if likelihood == "gaussian":
+        weights = np.where(x > 0, 4.0, 1.0)
+        expected = (weights * (x - f) ** 2 / 2).sum(axis=1)
+        expected_gradient = weights * (f - x)
+    else:
+        sigmoid = 1 / (1 + np.exp(-f))
+        expected = -(x * np.log(sigmoid) + (1 - x) * np.log(1 - sigmoid)).sum(axis=1)
+        expected_gradient = sigmoid - x
+    with tf.GradientTape() as tape:
+        variable = tf.Variable(logits)
+        rows = as_interactions(scipy.sparse.csr_matrix(x))
+        nll = losses.LIKELIHOODS[likelihood](rows, variable, 4.0)
+    np.testing.assert_allclose(nll, expected, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(nll, variable), expected_gradient, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("model_class", [MultVAE, MultDAE])
+@pytest.mark.parametrize("likelihood", losses.LIKELIHOODS)
+def test_models_train_under_their_likelihood(model_class, likelihood):
+    model = model_class(50, latent_dim=4, likelihood=likelihood, positive_weight=3.0)
+    x = as_interactions(scipy.sparse.random(6, 50, 0.2, "csr", random_state=4))
+    logits = model(x)
+    np.testing.assert_array_equal(model.nll(x, logits), losses.LIKELIHOODS[likelihood](x, logits, 3.0))
 
 
 def test_nll_is_finite_for_extreme_logits():

@@ -51,14 +51,14 @@ def test_a_model_is_built_with_every_setting():
         ({"gamma": 0.01}, PerUserBeta, {"gamma": 0.01}),
         ({"beta": "constant", "anneal_cap": 0.3}, ConstantBeta, {"beta": 0.3}),
         (
-            {"beta": "annealed", "anneal_cap": 0.3, "total_anneal_steps": 9},
+            {"beta": "linear", "anneal_cap": 0.3, "total_anneal_steps": 9},
             LinearAnnealing,
             {"total_anneal_steps": 9, "anneal_cap": 0.3},
         ),
     ],
 )
 def test_beta(options, schedule, expected):
-    model = RecVAEConfig(**options, **SMALL).build_model(20)
+    model = RecVAEConfig(**options, **SMALL).resolve(500).build_model(20)
     assert type(model.beta) is schedule
     assert model.beta.get_config() == expected
 
@@ -74,7 +74,7 @@ def test_json_round_trip():
         ({"variant": "thesis"}, "variant is thesis; it must be one of paper, master"),
         ({"encoder": "none"}, "encoder is none"),
         ({"prior": "flat"}, "prior is flat"),
-        ({"beta": "cyclical"}, "beta is cyclical"),
+        ({"beta": "annealed"}, "beta is annealed; it must be one of linear, constant, cyclical, per_user"),
         ({"gamma": -1.0}, "gamma is -1.0"),
         ({"num_decoder_passes": 0}, "num_decoder_passes is 0"),
         ({"dropout_rate": 1.0}, "dropout_rate is 1.0"),

@@ -1,10 +1,11 @@
 """beta at hand-computed steps."""
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from multvae_tf.schedules import ConstantBeta, LinearAnnealing
+from multvae_tf.schedules import ConstantBeta, CyclicalAnnealing, LinearAnnealing, PerUserBeta
 
 COUNTS = tf.constant([5.0, 10.0])
 
@@ -23,7 +24,43 @@ def test_constant():
     assert float(ConstantBeta(0.7)(tf.constant(9, tf.int64), COUNTS)) == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize("schedule", [ConstantBeta(0.7), LinearAnnealing(10, 0.2)])
+@pytest.mark.parametrize(
+    ("step", "ramp", "clip"),
+    # 100 updates in 10 cycles of 10, growing in the first 5 of each.
+    [(0, 0, 0), (1, 0.04, 0.2), (4, 0.16, 0.2), (5, 0.2, 0.2), (9, 0.2, 0.2), (10, 0, 0), (92, 0.08, 0.2)],
+)
+def test_cyclical_annealing(step, ramp, clip):
+    for kind, beta in (("ramp", ramp), ("clip", clip)):
+        schedule = CyclicalAnnealing(100, anneal_cap=0.2, cyclical_cap=kind)
+        assert float(schedule(tf.constant(step, tf.int64), COUNTS)) == pytest.approx(beta)
+
+
+def test_cycles_need_not_be_whole_numbers_of_updates():
+    # 10 updates in 4 cycles of 2.5: update 6 is at 6 / 2.5 = 2.4, that is 0.4 of its cycle.
+    schedule = CyclicalAnnealing(10, num_cycles=4, cycle_ramp=0.8)
+    assert float(schedule(tf.constant(6, tf.int64), COUNTS)) == pytest.approx(0.5)
+
+
+def test_both_readings_of_a_cap_of_one_are_the_same():
+    schedules = [CyclicalAnnealing(100, cyclical_cap=kind) for kind in ("ramp", "clip")]
+    for step in range(100):
+        first, second = (float(s(tf.constant(step, tf.int64), COUNTS)) for s in schedules)
+        assert first == second
+
+
+def test_per_user():
+    np.testing.assert_allclose(PerUserBeta(0.005)(tf.constant(7, tf.int64), COUNTS), [0.025, 0.05], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        ConstantBeta(0.7),
+        LinearAnnealing(10, 0.2),
+        PerUserBeta(0.1),
+        CyclicalAnnealing(9, 3, 0.4, 0.2, "clip"),
+    ],
+)
 def test_serialisation(schedule):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
     assert type(copy) is type(schedule)
@@ -36,6 +73,11 @@ def test_serialisation(schedule):
         (lambda: ConstantBeta(-0.1), "beta is -0.1"),
         (lambda: LinearAnnealing(-1, 0.2), "total_anneal_steps is -1"),
         (lambda: LinearAnnealing(1, float("nan")), "anneal_cap is nan"),
+        (lambda: PerUserBeta(-1.0), "gamma is -1.0"),
+        (lambda: CyclicalAnnealing(0), "num_steps is 0"),
+        (lambda: CyclicalAnnealing(9, 0), "num_cycles is 0"),
+        (lambda: CyclicalAnnealing(9, cycle_ramp=0.0), "cycle_ramp is 0.0"),
+        (lambda: CyclicalAnnealing(9, cyclical_cap="cut"), "cyclical_cap is cut; it must be ramp or clip"),
     ],
 )
 def test_bad_values_are_named(make, message):
