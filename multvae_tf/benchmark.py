@@ -20,7 +20,7 @@ from multvae_tf.pipeline import Interactions, TrainingBatch
 
 Step = Callable[[], None]
 
-_HIDDEN, _LATENT = 600, 200
+HIDDEN_DIM, LATENT_DIM = 600, 200
 _LEARNING_RATE = 1e-3
 _BETA = 0.2
 
@@ -49,7 +49,7 @@ def ours(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> St
 
 def plain(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Step:
     """As the original does it: each batch made dense and fed to one graph, every product dense."""
-    sizes = [(num_items, _HIDDEN), (_HIDDEN, 2 * _LATENT), (_LATENT, _HIDDEN), (_HIDDEN, num_items)]
+    sizes = [(num_items, HIDDEN_DIM), (HIDDEN_DIM, 2 * LATENT_DIM), (LATENT_DIM, HIDDEN_DIM), (HIDDEN_DIM, num_items)]
     kernels = [tf.Variable(tf.random.stateless_normal(size, [0, n]) * 0.01) for n, size in enumerate(sizes)]
     biases = [tf.Variable(tf.zeros(size[1])) for size in sizes]
     variables = [*kernels, *biases]
@@ -102,7 +102,7 @@ def floor(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> S
     """The matrix products that a step cannot do without; its sparse first layer is none."""
     random = tf.random.stateless_normal
     logits = random([batch_size, num_items], [0, 0])
-    widths = [(_HIDDEN, 2 * _LATENT), (_LATENT, _HIDDEN), (_HIDDEN, num_items)]
+    widths = [(HIDDEN_DIM, 2 * LATENT_DIM), (LATENT_DIM, HIDDEN_DIM), (HIDDEN_DIM, num_items)]
     layers = [
         (random([batch_size, width[0]], [1, n]), random(width, [2, n])) for n, width in enumerate(widths)
     ]

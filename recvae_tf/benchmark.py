@@ -18,18 +18,18 @@ from recvae_tf.prior import log_normal
 
 Cycle = Callable[[], None]
 
-_PHASES = ("encoder", "encoder", "encoder", "decoder")
-_LEARNING_RATE = 5e-4
-_GAMMA = 0.005
-_DROPOUT_RATE = 0.5
-_MIXTURE_WEIGHTS = (3 / 20, 3 / 4, 1 / 10)
-_WIDTH, _DEPTH, _LATENT_DIM = 600, 5, 200
+PHASES = ("encoder", "encoder", "encoder", "decoder")
+LEARNING_RATE = 5e-4
+GAMMA = 0.005
+DROPOUT_RATE = 0.5
+MIXTURE_WEIGHTS = (3 / 20, 3 / 4, 1 / 10)
+WIDTH, DEPTH, LATENT_DIM = 600, 5, 200
 
 
 def ours(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Cycle:
     """The model's own `train_step`, with the old posteriors computed in the first encoder step only."""
     model = RecVAE(num_items)
-    model.compile(adam(_LEARNING_RATE))
+    model.compile(adam(LEARNING_RATE))
     model.prepare_training(matrix.shape[0])
     train_step = tf.function(model.train_step, reduce_retracing=True)
 
@@ -39,8 +39,8 @@ def ours(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Cy
         users = tf.range(number * batch_size, (number + 1) * batch_size, dtype=tf.int64)
         return TrainingBatch(x, users, tf.constant(pass_number, tf.int64), tf.constant(1, tf.int64))
 
-    first_pass = [batch(number, 0) for number in range(len(_PHASES))]
-    cycle = [batch(number, number) for number in range(len(_PHASES))]
+    first_pass = [batch(number, 0) for number in range(len(PHASES))]
+    cycle = [batch(number, number) for number in range(len(PHASES))]
     for first in first_pass:
         train_step(first)
 
@@ -60,7 +60,7 @@ class PlainRecVAE(keras.Model):
         self.encoder = PlainEncoder()
         self.old_encoder = PlainEncoder(trainable=False)
         self.decoder = keras.layers.Dense(num_items)
-        self.optimizers = {"encoder": adam(_LEARNING_RATE), "decoder": adam(_LEARNING_RATE)}
+        self.optimizers = {"encoder": adam(LEARNING_RATE), "decoder": adam(LEARNING_RATE)}
 
     def losses_of(self, x: tf.Tensor, dropout_rate: float) -> tuple[tf.Tensor, tf.Tensor]:
         """The negative log-likelihood and the weighted KL term, scalars."""
@@ -70,18 +70,18 @@ class PlainRecVAE(keras.Model):
         nll = -tf.reduce_mean(tf.reduce_sum(x * tf.nn.log_softmax(self.decoder(z)), axis=1))
         gaussians = [(0.0, 0.0), self.old_encoder(x_normalized), (0.0, 10.0)]
         densities = [
-            tf.math.log(w) + log_normal(z, *g) for w, g in zip(_MIXTURE_WEIGHTS, gaussians, strict=True)
+            tf.math.log(w) + log_normal(z, *g) for w, g in zip(MIXTURE_WEIGHTS, gaussians, strict=True)
         ]
         log_prior = tf.reduce_logsumexp(tf.stack(densities, axis=-1), axis=-1)
         kl = tf.reduce_sum(log_normal(z, z_mean, z_log_var) - log_prior, axis=1)
-        return nll, tf.reduce_mean(_GAMMA * tf.reduce_sum(x, axis=1) * kl)
+        return nll, tf.reduce_mean(GAMMA * tf.reduce_sum(x, axis=1) * kl)
 
     def update(self, x: tf.Tensor, phase: str) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """One update of one network; returns the loss and the gradients of both."""
         encoder_variables = self.encoder.trainable_variables
         decoder_variables = self.decoder.trainable_variables
         with tf.GradientTape() as tape:
-            loss = tf.add_n(self.losses_of(x, _DROPOUT_RATE if phase == "encoder" else 0.0))
+            loss = tf.add_n(self.losses_of(x, DROPOUT_RATE if phase == "encoder" else 0.0))
         gradients = tape.gradient(loss, encoder_variables + decoder_variables)
         if phase == "encoder":
             self.optimizers[phase].apply(gradients[: len(encoder_variables)], encoder_variables)
@@ -95,9 +95,9 @@ class PlainEncoder(keras.layers.Layer):
 
     def __init__(self, **kwargs: bool):
         super().__init__(**kwargs)
-        self.hidden_layers = [keras.layers.Dense(_WIDTH) for _ in range(_DEPTH)]
-        self.layer_norms = [keras.layers.LayerNormalization(epsilon=1e-5) for _ in range(_DEPTH)]
-        self.heads = [keras.layers.Dense(_LATENT_DIM) for _ in range(2)]
+        self.hidden_layers = [keras.layers.Dense(WIDTH) for _ in range(DEPTH)]
+        self.layer_norms = [keras.layers.LayerNormalization(epsilon=1e-5) for _ in range(DEPTH)]
+        self.heads = [keras.layers.Dense(LATENT_DIM) for _ in range(2)]
 
     def call(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Mu and log sigma^2."""
@@ -113,7 +113,7 @@ def plain(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> C
     model = PlainRecVAE(num_items)
     batches = [
         tf.constant(matrix[number * batch_size : (number + 1) * batch_size].toarray(), tf.float32)
-        for number in range(len(_PHASES))
+        for number in range(len(PHASES))
     ]
     model.losses_of(batches[0], 0.0)
     model.optimizers["encoder"].build(model.encoder.trainable_variables)
@@ -121,7 +121,7 @@ def plain(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> C
     update = tf.function(model.update)
 
     def run() -> None:
-        for x, phase in zip(batches, _PHASES, strict=True):
+        for x, phase in zip(batches, PHASES, strict=True):
             loss, _ = update(x, phase)
         loss.numpy()
 
@@ -132,13 +132,13 @@ def floor(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> C
     """The matrix products that a cycle cannot do without; its sparse first layer is none."""
     random = tf.random.stateless_normal
     logits = random([batch_size, num_items], [0, 0])
-    z = random([batch_size, _LATENT_DIM], [0, 1])
-    z_parameters = random([batch_size, 2 * _LATENT_DIM], [0, 2])
+    z = random([batch_size, LATENT_DIM], [0, 1])
+    z_parameters = random([batch_size, 2 * LATENT_DIM], [0, 2])
     layers = [
-        (random([batch_size, _WIDTH], [1, n]), random([_WIDTH, _WIDTH], [2, n])) for n in range(_DEPTH - 1)
+        (random([batch_size, WIDTH], [1, n]), random([WIDTH, WIDTH], [2, n])) for n in range(DEPTH - 1)
     ]
-    heads = random([_WIDTH, 2 * _LATENT_DIM], [0, 3])
-    decoder = random([_LATENT_DIM, num_items], [0, 4])
+    heads = random([WIDTH, 2 * LATENT_DIM], [0, 3])
+    decoder = random([LATENT_DIM, num_items], [0, 4])
 
     def forward() -> list[tf.Tensor]:
         hidden = [tf.matmul(h, kernel) for h, kernel in layers]
@@ -164,7 +164,7 @@ def floor(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> C
         return [*forward(), tf.matmul(z, logits, transpose_a=True)]
 
     def run() -> None:
-        for phase in _PHASES:
+        for phase in PHASES:
             products = encoder_step() if phase == "encoder" else decoder_step()
         products[-1].numpy()
 
