@@ -32,6 +32,8 @@ class Config:
         mixed_precision: matrix products in bfloat16, weights, logits and loss in float32; not in the papers.
         early_stopping_patience: epochs without a better validation NDCG@100 after which a run ends; 0 means
             never, as in the papers.
+        num_sampled_items: items on which an update estimates the softmax's normaliser, beside the batch's
+            own; 0: all items, exactly, as in the papers.
     """
 
     epochs: int = 200
@@ -40,6 +42,7 @@ class Config:
     seed: int = 98765
     mixed_precision: bool = False
     early_stopping_patience: int = 0
+    num_sampled_items: int = 0
 
     def __post_init__(self) -> None:
         check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
@@ -54,6 +57,7 @@ class Config:
             self.early_stopping_patience,
             "at least 0",
         )
+        check(self.num_sampled_items >= 0, "num_sampled_items", self.num_sampled_items, "at least 0")
 
     @property
     def dtype_policy(self) -> str:
@@ -159,6 +163,7 @@ class MultVAEConfig(MLPConfig):
             dropout_rate=self.dropout_rate,
             l2=self.l2,
             beta=LinearAnnealing(self.total_anneal_steps or 0, self.anneal_cap),
+            num_sampled_items=self.num_sampled_items,
             seed=self.seed,
             dtype=self.dtype_policy,
         )
@@ -181,6 +186,7 @@ class MultDAEConfig(MLPConfig):
             activation=self.activation,
             dropout_rate=self.dropout_rate,
             l2=self.l2,
+            num_sampled_items=self.num_sampled_items,
             seed=self.seed,
             dtype=self.dtype_policy,
         )

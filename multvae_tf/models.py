@@ -69,14 +69,18 @@ class _MLPAutoencoder(MultinomialAutoencoder):
             h = layer(activation(h))
         return h
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """The logits, float32 [B, num_items], at z, float [B, latent_dim]."""
+    def decoder_hidden(self, z: tf.Tensor) -> tf.Tensor:
+        """The input of `output_layer`, float [B, decoder_dims[-1]], at z, float [B, latent_dim]."""
         activation = keras.activations.get(self.activation)
-        *hidden, output = self.decoder_layers
         h = z
-        for layer in hidden:
+        for layer in self.decoder_layers[:-1]:
             h = activation(layer(h))
-        return tf.cast(output(h), tf.float32)
+        return h
+
+    @property
+    def output_layer(self) -> keras.layers.Dense:
+        """The decoder's last layer, which gives the logits."""
+        return self.decoder_layers[-1]
 
     def l2_penalty(self) -> tf.Tensor:
         """Lambda * sum ||W||^2 over the kernels, not the biases, a float32 scalar."""
@@ -114,7 +118,7 @@ class MultVAE(_MLPAutoencoder):
         l2: lambda of lambda * sum ||W||^2, in the loss of each update.
         beta: a `BetaSchedule`.
         seed: of the initial weights, the dropout and the noise.
-        **kwargs: of `keras.Model`.
+        **kwargs: of `MultinomialAutoencoder`.
 
     Train with `fit` on `pipeline.training_batches`, compiled with an optimizer alone. In training z is
     sampled once per user; otherwise z = mu.
@@ -174,8 +178,7 @@ class MultVAE(_MLPAutoencoder):
             `loss`, `nll`, `kl`: float32 scalars, means over the users, in nats.
         """
         z_mean, z_log_var = self.encode(rows)
-        logits = self.decode(reparameterize(z_mean, z_log_var, epsilon))
-        nll = self.log_softmax_nll(batch.x, logits)
+        nll = self.nll_at(reparameterize(z_mean, z_log_var, epsilon), batch.x)
         kl = losses.gaussian_kl(z_mean, z_log_var)
         loss = tf.reduce_mean(nll + beta * kl)
         if self.l2:
@@ -225,7 +228,7 @@ class MultDAE(_MLPAutoencoder):
         dropout_rate: of the L2-normalised input, in training.
         l2: lambda of lambda * sum ||W||^2, in the loss of each update.
         seed: of the initial weights and the dropout.
-        **kwargs: of `keras.Model`.
+        **kwargs: of `MultinomialAutoencoder`.
 
     Train as `MultVAE`.
 
@@ -265,7 +268,7 @@ class MultDAE(_MLPAutoencoder):
     def penalized_nll(self, batch: TrainingBatch, rows: SparseRows) -> dict[str, tf.Tensor]:
         """The loss of an update and its part `nll`; see `MultVAE.negative_elbo`."""
         z, _ = self.encode(rows)
-        nll = tf.reduce_mean(self.log_softmax_nll(batch.x, self.decode(z)))
+        nll = tf.reduce_mean(self.nll_at(z, batch.x))
         return {"loss": nll + self.l2_penalty() if self.l2 else nll, "nll": nll}
 
     def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
