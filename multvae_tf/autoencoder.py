@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from multvae_tf import losses, metrics
-from multvae_tf.layers import SparseRows, l2_normalize
+from multvae_tf import losses, metrics, ranking, sampled_softmax
+from multvae_tf.layers import SparseRows, dense_columns, l2_normalize
 from multvae_tf.pipeline import HeldOutBatch, Interactions, TrainingBatch
 
 REPORTED_METRICS = {
@@ -15,12 +15,14 @@ REPORTED_METRICS = {
     "Recall@50": (metrics.recall_at_k, 50),
 }
 _MAX_K = max(k for _, k in REPORTED_METRICS.values())
+_CANDIDATES = 2
 
 
-def ranking_metrics(scores: tf.Tensor, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
-    """Each of `REPORTED_METRICS`, float64 [B], of the ranking by scores, float [B, num_items]."""
-    num_items = scores.shape[1]
-    _, top_items = metrics.top_unseen(scores, batch.fold_in, min(_MAX_K, num_items))
+def ranking_metrics(
+    scores_of_block: ranking.ScoresOfBlock, num_items: int, batch: HeldOutBatch
+) -> dict[str, tf.Tensor]:
+    """Each of `REPORTED_METRICS`, float64 [B], of the ranking by scores; see `ranking.top_unseen`."""
+    _, top_items = ranking.top_unseen(scores_of_block, num_items, batch.fold_in, min(_MAX_K, num_items))
     hits = metrics.hits(top_items, batch.held_out, num_items)
     num_held_out = batch.held_out.row_lengths
     return {name: metric(hits, num_held_out, k) for name, (metric, k) in REPORTED_METRICS.items()}
@@ -29,19 +31,22 @@ def ranking_metrics(scores: tf.Tensor, batch: HeldOutBatch) -> dict[str, tf.Tens
 class MultinomialAutoencoder(keras.Model):
     """x -> encode -> z -> decode -> logits, with x_u ~ Mult(|x_u|, softmax(logits_u)).
 
-    Subclasses create all their weights in the constructor, implement `encode`, `decode` and `train_step`, and
-    take every random draw from `noise_seed`, a function of (seed, step): a run that is continued from a
-    checkpoint draws what it would have drawn.
+    Subclasses create all their weights in the constructor, implement `encode`, `decoder_hidden`,
+    `output_layer` and `train_step`, and take every random draw from `noise_seed`, a function of (seed, step):
+    a run that is continued from a checkpoint draws what it would have drawn.
 
     Args:
         num_items: size of the catalogue.
+        num_sampled_items: items on which an update estimates the softmax, beside the batch's own; 0: all of
+            them, the exact loss. See `sampled_softmax`.
         seed: of the initial weights, the dropout and the noise.
         **kwargs: of `keras.Model` (`name`, `dtype`).
     """
 
-    def __init__(self, num_items: int, *, seed: int = 0, **kwargs: Any):
+    def __init__(self, num_items: int, *, num_sampled_items: int = 0, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_items = num_items
+        self.num_sampled_items = num_sampled_items
         self.seed = seed
         # The number of ids changes with every batch: XLA would compile each step anew.
         self.supports_jit = False
@@ -94,9 +99,18 @@ class MultinomialAutoencoder(keras.Model):
         """z_mean and z_log_var, float32 [B, latent_dim]; the latter is None where z has no variance."""
         raise NotImplementedError
 
+    def decoder_hidden(self, z: tf.Tensor) -> tf.Tensor:
+        """The input of `output_layer`, float [B, hidden], at z, float [B, latent_dim]."""
+        raise NotImplementedError
+
+    @property
+    def output_layer(self) -> keras.layers.Dense:
+        """The decoder's last layer, linear: one column of its kernel for each item."""
+        raise NotImplementedError
+
     def decode(self, z: tf.Tensor) -> tf.Tensor:
         """The logits, float32 [B, num_items], at z, float [B, latent_dim]."""
-        raise NotImplementedError
+        return tf.cast(self.output_layer(self.decoder_hidden(z)), tf.float32)
 
     def call(self, x: Interactions, training: bool = False) -> tf.Tensor:
         """The logits at the mean of z, without dropout: the scores by which items are recommended."""
@@ -107,14 +121,36 @@ class MultinomialAutoencoder(keras.Model):
         """The negative log-likelihood of x given the logits, float32 [B], in nats."""
         return losses.multinomial_nll(x, logits)
 
+    def nll_at(self, z: tf.Tensor, x: Interactions) -> tf.Tensor:
+        """The negative log-likelihood of x, float32 [B], at z, or this step's estimate of it."""
+        if not self.num_sampled_items:
+            return self.nll(x, self.decode(z))
+        candidates = sampled_softmax.draw_candidates(
+            x.ids, self.num_items, self.num_sampled_items, self.noise_seed(_CANDIDATES)
+        )
+        h, layer = self.decoder_hidden(z), self.output_layer
+        kernel, bias = (sampled_softmax.columns(w, candidates.items) for w in (layer.kernel, layer.bias))
+        return sampled_softmax.sampled_nll(x, dense_columns(layer, h, kernel, bias), candidates)
+
+    def scores(self, x: Interactions) -> ranking.ScoresOfBlock:
+        """What `call` gives, by blocks of items: all layers but the last are computed once."""
+        z_mean, _ = self.encode(l2_normalize(x))
+        h, layer = self.decoder_hidden(z_mean), self.output_layer
+
+        def scores_of_block(start: tf.Tensor | int, width: int) -> tf.Tensor:
+            kernel = tf.slice(layer.kernel, [0, start], [-1, width])
+            return dense_columns(layer, h, kernel, tf.slice(layer.bias, [start], [width]))
+
+        return scores_of_block
+
     def recommend(self, seen: Interactions, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores and numbers of the k best unseen items, [B, k]; see `metrics.top_unseen`."""
-        return metrics.top_unseen(self(seen), seen, min(k, self.num_items))
+        """Scores and numbers of the k best unseen items, [B, k]; see `ranking.top_unseen`."""
+        return ranking.top_unseen(self.scores(seen), self.num_items, seen, min(k, self.num_items))
 
     @tf.function(reduce_retracing=True)
     def per_user_metrics(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
         """Each of `REPORTED_METRICS`, float64 [B]."""
-        return ranking_metrics(self(batch.fold_in), batch)
+        return ranking_metrics(self.scores(batch.fold_in), self.num_items, batch)
 
     def test_step(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
         """Ranks the held-out items of a batch; users without any do not count."""
@@ -138,4 +174,9 @@ class MultinomialAutoencoder(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "num_items": self.num_items, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "num_items": self.num_items,
+            "num_sampled_items": self.num_sampled_items,
+            "seed": self.seed,
+        }

@@ -1,8 +1,8 @@
 """Mult-VAE's training step and the evaluation, each in several ways to be timed.
 
-Each builder of a step takes the size of the catalogue, the number of users in a batch and a CSR matrix of at
-least one batch, and returns a function that makes one step, on the matrix's batches in turn, and returns when
-it is done.
+Each builder of a step takes the compiled model or the size of the catalogue, the number of users in a batch
+and a CSR matrix of at least one batch, and returns a function that makes one step, on the batches of the
+matrix in turn, and returns when it is done.
 """
 
 import itertools
@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder
 from multvae_tf.evaluation import per_user_metrics
-from multvae_tf.models import MultVAE
 from multvae_tf.optimization import adam
 from multvae_tf.pipeline import Interactions, TrainingBatch
 
@@ -30,10 +29,8 @@ def _rows_in_turn(batch_size: int, matrix: scipy.sparse.csr_matrix) -> Iterator[
     return itertools.cycle([matrix[start : start + batch_size] for start in starts])
 
 
-def ours(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Step:
+def ours(model: MultinomialAutoencoder, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Step:
     """The model's own `train_step`, on batches of ids."""
-    model = MultVAE(num_items)
-    model.compile(adam(_LEARNING_RATE))
     train_step = tf.function(model.train_step, reduce_retracing=True)
     rows_in_turn = _rows_in_turn(batch_size, matrix)
     users = tf.range(batch_size, dtype=tf.int64)
@@ -49,7 +46,12 @@ def ours(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> St
 
 def plain(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Step:
     """As the original does it: each batch made dense and fed to one graph, every product dense."""
-    sizes = [(num_items, HIDDEN_DIM), (HIDDEN_DIM, 2 * LATENT_DIM), (LATENT_DIM, HIDDEN_DIM), (HIDDEN_DIM, num_items)]
+    sizes = [
+        (num_items, HIDDEN_DIM),
+        (HIDDEN_DIM, 2 * LATENT_DIM),
+        (LATENT_DIM, HIDDEN_DIM),
+        (HIDDEN_DIM, num_items),
+    ]
     kernels = [tf.Variable(tf.random.stateless_normal(size, [0, n]) * 0.01) for n, size in enumerate(sizes)]
     biases = [tf.Variable(tf.zeros(size[1])) for size in sizes]
     variables = [*kernels, *biases]
@@ -167,10 +169,12 @@ def _numpy_recall(scores: np.ndarray, held_out: scipy.sparse.csr_matrix, k: int)
 
 
 def evaluation_ways(
-    num_items: int, batch_size: int, fold_in: scipy.sparse.csr_matrix, held_out: scipy.sparse.csr_matrix
+    model: MultinomialAutoencoder,
+    batch_size: int,
+    fold_in: scipy.sparse.csr_matrix,
+    held_out: scipy.sparse.csr_matrix,
 ) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
-    """`ours` and `plain`: the per-user metrics of one Mult-VAE of random weights."""
-    model = MultVAE(num_items)
+    """`ours` and `plain`: the per-user metrics of one model."""
     return {
         "ours": lambda: per_user_metrics(model, fold_in, held_out, batch_size),
         "plain": lambda: numpy_metrics(model, fold_in, held_out, batch_size),

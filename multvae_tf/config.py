@@ -28,6 +28,8 @@ class Config:
         mixed_precision: matrix products in bfloat16, weights, logits and loss in float32; not in the papers.
         early_stopping_patience: epochs without a better validation NDCG@100 after which a run ends; 0 means
             never, as in the papers.
+        num_sampled_items: items on which an update estimates the softmax's normaliser, beside the batch's
+            own; 0: all items, exactly, as in the papers.
     """
 
     epochs: int = 200
@@ -37,6 +39,7 @@ class Config:
     seed: int = 98765
     mixed_precision: bool = False
     early_stopping_patience: int = 0
+    num_sampled_items: int = 0
 
     def __post_init__(self) -> None:
         check(self.epochs >= 1, "epochs", self.epochs, "at least 1")
@@ -52,6 +55,7 @@ class Config:
             self.early_stopping_patience,
             "at least 0",
         )
+        check(self.num_sampled_items >= 0, "num_sampled_items", self.num_sampled_items, "at least 0")
 
     @property
     def dtype_policy(self) -> str:
@@ -122,6 +126,8 @@ class MLPConfig(Config):
         check(
             self.likelihood in LIKELIHOODS, "likelihood", self.likelihood, f"one of {', '.join(LIKELIHOODS)}"
         )
+        is_exact = self.likelihood == "multinomial" or not self.num_sampled_items
+        check(is_exact, "num_sampled_items", self.num_sampled_items, f"0 with likelihood = {self.likelihood}")
         check(0 < self.positive_weight < math.inf, "positive_weight", self.positive_weight, "greater than 0")
         try:
             keras.activations.get(self.activation)
@@ -140,6 +146,7 @@ class MLPConfig(Config):
             "l2": self.l2,
             "likelihood": self.likelihood,
             "positive_weight": self.positive_weight,
+            "num_sampled_items": self.num_sampled_items,
             "seed": self.seed,
             "dtype": self.dtype_policy,
         }

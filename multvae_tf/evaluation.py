@@ -48,7 +48,7 @@ def per_user_metrics(
         model: ranks the items that are not in the fold-in.
         fold_in: CSR [num_users, num_items].
         held_out: CSR of the same shape.
-        batch_size: users at a time; memory grows with 2 * batch_size * num_items.
+        batch_size: users at a time; memory grows with 2 * batch_size * the width of a block of items.
 
     Returns:
         For each of `REPORTED_METRICS` float64 [users with held-out items].
@@ -99,8 +99,11 @@ def evaluate_popularity(
 
     @tf.function(reduce_retracing=True)
     def metrics_of_batch(batch: HeldOutBatch) -> dict[str, tf.Tensor]:
-        scores = tf.tile(num_users_of[tf.newaxis], [batch.fold_in.num_rows, 1])
-        return ranking_metrics(scores, batch)
+        def scores_of_block(start: tf.Tensor | int, width: int) -> tf.Tensor:
+            block = tf.slice(num_users_of, [start], [width])
+            return tf.tile(block[tf.newaxis], [batch.fold_in.num_rows, 1])
+
+        return ranking_metrics(scores_of_block, train.shape[1], batch)
 
     values = _over_batches(metrics_of_batch, fold_in, held_out, batch_size)
     return {name: Estimate.of(values[name]) for name in REPORTED_METRICS}

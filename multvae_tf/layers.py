@@ -37,9 +37,7 @@ def keep_items(rows: SparseRows, kept: tf.Tensor, keep_probability: float) -> Sp
         kept: bool [N], which of `rows.items.ids` stay.
         keep_probability: in (0, 1].
     """
-    kept_before = tf.concat([[0], tf.cumsum(tf.cast(kept, tf.int32))], axis=0)
-    items = Interactions(tf.boolean_mask(rows.items.ids, kept), tf.gather(kept_before, rows.items.row_splits))
-    return SparseRows(items, rows.scale / keep_probability)
+    return SparseRows(rows.items.only(kept), rows.scale / keep_probability)
 
 
 def drop_items(rows: SparseRows, rate: float, seed: tf.Tensor) -> SparseRows:
@@ -141,6 +139,22 @@ class SparseDense(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
+
+
+def dense_columns(layer: keras.layers.Dense, h: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """What a linear `Dense` layer gives in some of its columns, in float32.
+
+    Args:
+        layer: whose compute dtype is taken.
+        h: its input, float [B, input_dim].
+        kernel: these columns of its kernel, float32 [input_dim, C].
+        bias: the same of its bias, float32 [C].
+
+    Returns:
+        h W + b, float32 [B, C].
+    """
+    h, kernel, bias = (tf.cast(tensor, layer.compute_dtype) for tensor in (h, kernel, bias))
+    return tf.cast(tf.matmul(h, kernel) + bias, tf.float32)
 
 
 def reparameterize(z_mean: tf.Tensor, z_log_var: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:

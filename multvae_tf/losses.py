@@ -1,6 +1,7 @@
 """Negative log-likelihoods and KL divergences, per user; the models average them over the batch."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,6 +16,11 @@ def _log_normalizer(logits: tf.Tensor) -> tf.Tensor:
 @tf.function(jit_compile=True, autograph=False)
 def _scaled_softmax(logits: tf.Tensor, log_normalizer: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     return scale[:, tf.newaxis] * tf.exp(logits - log_normalizer[:, tf.newaxis])
+
+
+def _for_width_of(logits: tf.Tensor, compiled: Any) -> Callable[..., tf.Tensor]:
+    """The function as compiled by XLA, or as it was before: XLA would compile it anew for each width."""
+    return compiled if logits.shape[1] is not None else compiled.python_function
 
 
 def multinomial_nll(x: Interactions, logits: tf.Tensor) -> tf.Tensor:
@@ -37,13 +43,14 @@ def multinomial_nll(x: Interactions, logits: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def nll(logits: tf.Tensor) -> tuple:
-        log_normalizer = _log_normalizer(logits)
+        log_normalizer = _for_width_of(logits, _log_normalizer)(logits)
         sum_of_positives = tf.math.unsorted_segment_sum(
             tf.gather_nd(logits, coordinates), coordinates[:, 0], x.num_rows
         )
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            expected = _scaled_softmax(logits, log_normalizer, upstream * counts)
+            softmax = _for_width_of(logits, _scaled_softmax)
+            expected = softmax(logits, log_normalizer, upstream * counts)
             return tf.tensor_scatter_nd_sub(expected, coordinates, tf.gather(upstream, coordinates[:, 0]))
 
         return counts * log_normalizer - sum_of_positives, gradient

@@ -77,14 +77,18 @@ class _MLPAutoencoder(MultinomialAutoencoder):
             h = layer(activation(h))
         return h
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """The logits, float32 [B, num_items], at z, float [B, latent_dim]."""
+    def decoder_hidden(self, z: tf.Tensor) -> tf.Tensor:
+        """The input of `output_layer`, float [B, decoder_dims[-1]], at z, float [B, latent_dim]."""
         activation = keras.activations.get(self.activation)
-        *hidden, output = self.decoder_layers
         h = z
-        for layer in hidden:
+        for layer in self.decoder_layers[:-1]:
             h = activation(layer(h))
-        return tf.cast(output(h), tf.float32)
+        return h
+
+    @property
+    def output_layer(self) -> keras.layers.Dense:
+        """The decoder's last layer, which gives the logits."""
+        return self.decoder_layers[-1]
 
     def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
         """See `MultinomialAutoencoder.nll`; under the likelihood of this model."""
@@ -130,7 +134,7 @@ class MultVAE(_MLPAutoencoder):
         positive_weight: of the Gaussian likelihood; see `losses.gaussian_nll`.
         beta: a `BetaSchedule`.
         seed: of the initial weights, the dropout and the noise.
-        **kwargs: of `keras.Model`.
+        **kwargs: of `MultinomialAutoencoder`.
 
     Train with `fit` on `pipeline.training_batches`, compiled with an optimizer alone. In training z is
     sampled once per user; otherwise z = mu.
@@ -194,8 +198,7 @@ class MultVAE(_MLPAutoencoder):
             `loss`, `nll`, `kl`: float32 scalars, means over the users, in nats.
         """
         z_mean, z_log_var = self.encode(rows)
-        logits = self.decode(reparameterize(z_mean, z_log_var, epsilon))
-        nll = self.nll(batch.x, logits)
+        nll = self.nll_at(reparameterize(z_mean, z_log_var, epsilon), batch.x)
         kl = losses.gaussian_kl(z_mean, z_log_var)
         loss = tf.reduce_mean(nll + beta * kl)
         if self.l2:
@@ -247,7 +250,7 @@ class MultDAE(_MLPAutoencoder):
         likelihood: of x given the decoder's output: `multinomial`, `gaussian` or `logistic`.
         positive_weight: of the Gaussian likelihood; see `losses.gaussian_nll`.
         seed: of the initial weights and the dropout.
-        **kwargs: of `keras.Model`.
+        **kwargs: of `MultinomialAutoencoder`.
 
     Train as `MultVAE`.
 
@@ -291,7 +294,7 @@ class MultDAE(_MLPAutoencoder):
     def penalized_nll(self, batch: TrainingBatch, rows: SparseRows) -> dict[str, tf.Tensor]:
         """The loss of an update and its part `nll`; see `MultVAE.negative_elbo`."""
         z, _ = self.encode(rows)
-        nll = tf.reduce_mean(self.nll(batch.x, self.decode(z)))
+        nll = tf.reduce_mean(self.nll_at(z, batch.x))
         return {"loss": nll + self.l2_penalty() if self.l2 else nll, "nll": nll}
 
     def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:

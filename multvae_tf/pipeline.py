@@ -49,6 +49,11 @@ class Interactions(NamedTuple):
         """(row, item) of every interaction, int32 [N, 2]."""
         return tf.stack([self.segment_ids, self.ids], axis=1)
 
+    def only(self, kept: tf.Tensor) -> "Interactions":
+        """The same users with a part of their items; kept, bool [N], says of each of `ids` if it stays."""
+        kept_before = tf.concat([[0], tf.cumsum(tf.cast(kept, tf.int32))], axis=0)
+        return Interactions(tf.boolean_mask(self.ids, kept), tf.gather(kept_before, self.row_splits))
+
 
 class TrainingBatch(NamedTuple):
     """What `train_step` takes.

@@ -1,7 +1,8 @@
 """One cycle of RecVAE's training, three encoder steps and a decoder step, in three ways to be timed.
 
-Each builder takes the size of the catalogue, the number of users in a batch and a CSR matrix of at least four
-batches, and returns a function that makes one cycle, on the first four batches, and returns when it is done.
+Each builder takes the compiled model or the size of the catalogue, the number of users in a batch and a CSR
+matrix of at least four batches, and returns a function that makes one cycle, on the first four batches, and
+returns when it is done.
 """
 
 from collections.abc import Callable
@@ -26,10 +27,8 @@ MIXTURE_WEIGHTS = (3 / 20, 3 / 4, 1 / 10)
 WIDTH, DEPTH, LATENT_DIM = 600, 5, 200
 
 
-def ours(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Cycle:
+def ours(model: RecVAE, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Cycle:
     """The model's own `train_step`, with the old posteriors computed in the first encoder step only."""
-    model = RecVAE(num_items)
-    model.compile(adam(LEARNING_RATE))
     model.prepare_training(matrix.shape[0])
     train_step = tf.function(model.train_step, reduce_retracing=True)
 
@@ -134,9 +133,7 @@ def floor(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> C
     logits = random([batch_size, num_items], [0, 0])
     z = random([batch_size, LATENT_DIM], [0, 1])
     z_parameters = random([batch_size, 2 * LATENT_DIM], [0, 2])
-    layers = [
-        (random([batch_size, WIDTH], [1, n]), random([WIDTH, WIDTH], [2, n])) for n in range(DEPTH - 1)
-    ]
+    layers = [(random([batch_size, WIDTH], [1, n]), random([WIDTH, WIDTH], [2, n])) for n in range(DEPTH - 1)]
     heads = random([WIDTH, 2 * LATENT_DIM], [0, 3])
     decoder = random([LATENT_DIM, num_items], [0, 4])
 

@@ -110,6 +110,7 @@ class RecVAEConfig(BetaConfig, Config):
             num_encoder_passes=self.num_encoder_passes,
             num_decoder_passes=self.num_decoder_passes,
             prior_cache_bytes=self.prior_cache_bytes,
+            num_sampled_items=self.num_sampled_items,
             seed=self.seed,
             dtype=self.dtype_policy,
         )

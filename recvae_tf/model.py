@@ -50,7 +50,7 @@ class RecVAE(MultinomialAutoencoder):
         prior_cache_bytes: memory that may be spent on keeping the users' old posteriors between the encoder
             passes of an epoch; if they do not fit they are computed anew each time.
         seed: of the initial weights, the dropout and the noise.
-        **kwargs: of `keras.Model`.
+        **kwargs: of `MultinomialAutoencoder`.
 
     Raises:
         ValueError: an option is none of the above, or a number of passes is less than 1.
@@ -198,9 +198,14 @@ class RecVAE(MultinomialAutoencoder):
         """Mu and log sigma^2 of q(z | x), float32 [B, latent_dim] each."""
         return self.encoder(rows)
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """The logits, float32 [B, num_items], at z, float [B, latent_dim]."""
-        return tf.cast(self.decoder(z), tf.float32)
+    def decoder_hidden(self, z: tf.Tensor) -> tf.Tensor:
+        """Z itself: the decoder is linear."""
+        return z
+
+    @property
+    def output_layer(self) -> keras.layers.Dense:
+        """The decoder."""
+        return self.decoder
 
     def old_posterior(self, batch: TrainingBatch) -> Posterior:
         """Mu and log sigma^2 of the batch's users under the old encoder, float32 [B, latent_dim] each."""
@@ -247,7 +252,7 @@ class RecVAE(MultinomialAutoencoder):
         old_posterior = self.old_posterior(batch) if self.prior.needs_old_posterior else None
         z_mean, z_log_var = self.encode(rows)
         z = reparameterize(z_mean, z_log_var, epsilon)
-        nll = tf.reduce_mean(self.nll(batch.x, self.decode(z)))
+        nll = tf.reduce_mean(self.nll_at(z, batch.x))
         # log q(z | x~) is a function of epsilon = (z - mu) / sigma, not of z and mu: they cancel out.
         log_q = tf.reduce_sum(log_normal(epsilon, 0.0, 0.0) - 0.5 * z_log_var, axis=1)
         log_prior = tf.function(self.prior.log_prob, jit_compile=True, autograph=False)
@@ -302,7 +307,7 @@ class RecVAE(MultinomialAutoencoder):
         variables = [variable.value for variable in self.decoder.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            nll = tf.reduce_mean(self.nll(batch.x, self.decode(z)))
+            nll = tf.reduce_mean(self.nll_at(z, batch.x))
         self._report(batch.x.num_rows, decoder_nll=nll)
         return tape.gradient(nll, variables)
 

@@ -1,4 +1,4 @@
-"""RecVAE's cycle of updates in PyTorch, to be timed where torch is installed: dense batches, all gradients."""
+"""RecVAE's updates in PyTorch, to be timed where torch is installed: dense batches, all gradients."""
 
 import scipy.sparse
 

@@ -5,11 +5,14 @@ python scripts/benchmark.py train_step --model=multvae   a step; for recvae 3 en
 python scripts/benchmark.py evaluate                     10,000 held-out users
 python scripts/benchmark.py epoch --model=recvae         a run of --epochs epochs, with its peak memory
 python scripts/benchmark.py serving                      an export in the C++ runtime, one request at a time
+
+The shape 1m_items asks for --hidden_dims=200, and for --num_sampled_items to train.
 """
 
 import json
 import multiprocessing
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,15 @@ from absl import flags
 
 import data_prep.benchmark
 import multvae_tf.benchmark
+import multvae_tf.torch_benchmark
 import recvae_tf.benchmark
+import recvae_tf.torch_benchmark
 from data_prep import synthetic
 from data_prep.files import write_file
 from multvae_tf import serving_benchmark
 from multvae_tf.errors import RunError
+from multvae_tf.models import MultVAE
+from multvae_tf.ranking import BLOCK_SIZE
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.timing import Timings, alternate, peak_memory_bytes
 from multvae_tf.training import train
@@ -35,11 +42,18 @@ models.define_flags()
 flags.DEFINE_enum("shape", "ml20m", sorted(synthetic.SHAPES), "Size of the generated data.")
 flags.DEFINE_integer("rounds", 30, "How often each way is timed.", lower_bound=1)
 flags.DEFINE_integer("heldout_users", 10_000, "Users of `evaluate`.", lower_bound=1)
+flags.DEFINE_integer("train_users", None, "Users of `epoch`. Default: all of the shape.", lower_bound=1)
+flags.DEFINE_bool("reference_torch", False, "In train_step: also time a PyTorch model of the same shape.")
 flags.DEFINE_string("json", None, "Also write the figures into this file. Default: do not.")
 flags.DEFINE_string("benchmark_dir", "data/benchmark", "Where generated data is kept.")
 
 _SEED = 1
+_WIDTHS = ("hidden_dims", "latent_dim")
 _STEPS = {"multvae": multvae_tf.benchmark, "recvae": recvae_tf.benchmark}
+_TORCH_STEPS = {
+    "multvae": multvae_tf.torch_benchmark.torch_step,
+    "recvae": recvae_tf.torch_benchmark.torch_step,
+}
 
 
 def data_preparation() -> dict[str, Any]:
@@ -48,7 +62,7 @@ def data_preparation() -> dict[str, Any]:
 
 
 def train_step() -> dict[str, Any]:
-    """Ours, the plain dense way, and the needed matrix products alone."""
+    """Ours, and beside the papers' networks the plain dense way and the needed matrix products alone."""
     if FLAGS.model not in _STEPS:
         raise RunError(f"--model is {FLAGS.model}; train_step measures {' and '.join(_STEPS)}")
     shape, batch_size = synthetic.SHAPES[FLAGS.shape], FLAGS.batch_size or 500
@@ -56,15 +70,37 @@ def train_step() -> dict[str, Any]:
     few = synthetic.Shape(8 * batch_size, shape.num_items, int(8 * batch_size * density))
     matrix = synthetic.interactions(few, _SEED)
     builders = _STEPS[FLAGS.model]
-    ways = {
-        name: getattr(builders, name)(shape.num_items, batch_size, matrix)
-        for name in ("ours", "plain", "floor")
-    }
+    model = models.config_from_flags("ml20m").build_model(shape.num_items)
+    ways = {"ours": builders.ours(model, batch_size, matrix)}
+    settings = sorted(models.given_fields(FLAGS.model).keys() - {"batch_size"})
+    if settings:
+        print(f"Without plain and floor: they are those of the paper's settings, not of --{settings[0]}.")
+    elif _all_scores_fit(batch_size, "plain and floor"):
+        for name in ("plain", "floor"):
+            ways[name] = getattr(builders, name)(shape.num_items, batch_size, matrix)
+        if FLAGS.reference_torch:
+            ways["torch"] = _torch_step(shape.num_items, batch_size, matrix)
     return _ratios(alternate(ways, FLAGS.rounds))
 
 
+def _torch_step(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Callable[[], None]:
+    try:
+        return _TORCH_STEPS[FLAGS.model](num_items, batch_size, matrix)
+    except ImportError:
+        raise RunError("--reference_torch needs PyTorch: pip install torch") from None
+
+
+def _all_scores_fit(batch_size: int, ways: str) -> bool:
+    """Whether to measure the ways that make a batch's scores of all items at once; says so if not."""
+    num_items = synthetic.SHAPES[FLAGS.shape].num_items
+    fit = num_items < 2 * BLOCK_SIZE
+    if not fit:
+        print(f"Without {ways}: several times {batch_size} x {num_items:,} scores at once, which do not fit.")
+    return fit
+
+
 def evaluate() -> dict[str, Any]:
-    """Ours and dense NumPy with argpartition; the metrics must agree."""
+    """A Mult-VAE of random weights: ours, and dense NumPy with argpartition; the metrics must agree."""
     shape, batch_size = synthetic.SHAPES[FLAGS.shape], FLAGS.batch_size or 500
     density = shape.num_interactions / shape.num_users
     users = synthetic.Shape(FLAGS.heldout_users, shape.num_items, int(FLAGS.heldout_users * density))
@@ -73,11 +109,16 @@ def evaluate() -> dict[str, Any]:
     fold_in, held_out = (_entries(matrix, mask) for mask in (~is_held_out, is_held_out))
     has_held_out = np.flatnonzero(np.diff(held_out.indptr))
     fold_in, held_out = fold_in[has_held_out], held_out[has_held_out]
-    ways = multvae_tf.benchmark.evaluation_ways(shape.num_items, batch_size, fold_in, held_out)
-    ours, plain = (run() for run in ways.values())
-    difference = max(float(np.abs(ours[name] - plain[name]).max()) for name in ours)
-    figures = _ratios(alternate(ways, min(FLAGS.rounds, 3), warm_up=0))
-    return {"users": len(has_held_out), "largest_difference": difference, **figures}
+    given = models.given_fields("multvae")
+    model = MultVAE(shape.num_items, **{name: given[name] for name in _WIDTHS if name in given})
+    ways = multvae_tf.benchmark.evaluation_ways(model, batch_size, fold_in, held_out)
+    figures: dict[str, Any] = {"users": len(has_held_out)}
+    if _all_scores_fit(batch_size, "plain"):
+        ours, plain = (run() for run in ways.values())
+        figures["largest_difference"] = max(float(np.abs(ours[name] - plain[name]).max()) for name in ours)
+    else:
+        del ways["plain"]
+    return {**figures, **_ratios(alternate(ways, min(FLAGS.rounds, 3), warm_up=0))}
 
 
 def _entries(matrix: scipy.sparse.csr_matrix, mask: np.ndarray) -> scipy.sparse.csr_matrix:
@@ -90,7 +131,7 @@ def _entries(matrix: scipy.sparse.csr_matrix, mask: np.ndarray) -> scipy.sparse.
 def epoch() -> dict[str, Any]:
     """Time and peak memory of a whole run, validation and checkpoints included."""
     path = _generate_elsewhere()
-    matrix = scipy.sparse.load_npz(path)
+    matrix = scipy.sparse.load_npz(path)[: FLAGS.train_users]
     config = models.config_from_flags("ml20m")
     if not FLAGS["epochs"].present:
         raise RunError("epoch needs --epochs: how many to train")

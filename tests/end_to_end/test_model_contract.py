@@ -25,6 +25,9 @@ TRAIN, (FOLD_IN, HELD_OUT) = MATRIX[:400], hold_out(MATRIX[400:], 0.3, seed=6)
 COMMON = {"latent_dim": 8, "batch_size": 50, "learning_rate": 5e-3, "seed": 4}
 CONFIGS = {
     "multvae": MultVAEConfig(hidden_dims=(32,), epochs=40, total_anneal_steps=800, **COMMON),
+    "multvae-sampled": MultVAEConfig(
+        hidden_dims=(32,), epochs=40, total_anneal_steps=800, num_sampled_items=10, **COMMON
+    ),
     "multdae": MultDAEConfig(hidden_dims=(16,), epochs=40, **COMMON),
     "recvae-paper": RecVAEConfig(hidden_dims=(32, 32), epochs=15, **COMMON),
     "recvae-master": RecVAEConfig(hidden_dims=(32, 32), epochs=15, variant="master", **COMMON),

@@ -68,6 +68,10 @@ def test_recvae_counts_the_updates_of_both_optimizers(options, updates):
             {"likelihood": "poisson"},
             "likelihood is poisson; it must be one of multinomial, gaussian, logistic",
         ),
+        (
+            {"likelihood": "logistic", "num_sampled_items": 9},
+            "num_sampled_items is 9; it must be 0 with likelihood = logistic",
+        ),
         ({"positive_weight": 0.0}, "positive_weight is 0.0"),
         ({"optimizer": "lion"}, "optimizer is lion; it must be adam or sgd"),
     ],

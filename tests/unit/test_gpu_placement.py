@@ -9,6 +9,7 @@ import tensorflow as tf
 from interactions import hold_out, latent_taste_interactions
 from tensorflow.python.framework import kernels
 
+from multvae_tf import ranking
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
 from multvae_tf.pipeline import evaluation_batches, training_batches
 from recvae_tf.config import RecVAEConfig
@@ -21,6 +22,8 @@ CONFIGS = {
     "recvae": RecVAEConfig(),
     "recvae-joint": RecVAEConfig(alternating=False, decoder_denoising=True),
     "mixed-precision": MultVAEConfig(total_anneal_steps=10, mixed_precision=True),
+    "sampled-multvae": MultVAEConfig(total_anneal_steps=10, num_sampled_items=8),
+    "sampled-recvae": RecVAEConfig(num_sampled_items=8),
 }
 
 
@@ -58,6 +61,12 @@ def test_every_op_of_an_update_can_run_on_a_gpu(model):
 def test_every_op_of_an_evaluation_can_run_on_a_gpu(model):
     batch = next(iter(evaluation_batches(*hold_out(MATRIX, 0.3, seed=6), 20)))
     assert without_gpu_kernel(model.test_step, batch) == set()
+
+
+def test_every_op_of_an_evaluation_by_blocks_can_run_on_a_gpu(model, monkeypatch):
+    monkeypatch.setattr(ranking, "BLOCK_SIZE", 8)
+    batch = next(iter(evaluation_batches(*hold_out(MATRIX, 0.3, seed=6), 20)))
+    assert without_gpu_kernel(lambda batch: model.recommend(batch.fold_in, 5), batch) == set()
 
 
 def test_an_op_for_the_cpu_alone_is_found():
