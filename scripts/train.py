@@ -26,7 +26,7 @@ from data_prep.store import PreparedDataset
 from multvae_tf import report
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
-from multvae_tf.evaluation import evaluate, evaluate_popularity
+from multvae_tf.evaluation import evaluate, evaluate_popularity, rank_held_out
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.training import TrainingResult, train
 
@@ -54,8 +54,10 @@ def main(argv: list[str]) -> None:
     model = config.build_model(dataset.num_items)
     validation = (dataset.validation.fold_in, dataset.validation.held_out)
     result = train(model, dataset.train, validation, config, folder)
+    test = rank_held_out(model, dataset.test.fold_in, dataset.test.held_out, config.batch_size)
+    test.save(folder.test_users_path)
     estimates = {
-        "test": evaluate(model, dataset.test.fold_in, dataset.test.held_out, config.batch_size),
+        "test": test.estimates(),
         "validation": evaluate(model, *validation, config.batch_size),
     }
     folder.write_json(folder.metrics_path, metrics(folder.read_settings(), result, estimates))

@@ -50,7 +50,7 @@ def test_a_run_folder_is_complete(demo):
     names = {path.name for path in (folder / "run").iterdir()}
     assert names == {
         "config.json", "items.csv", "history.csv", "tensorboard", "checkpoints", "best.weights.h5",
-        "metrics.json", "curves.png", "README.md",
+        "metrics.json", "test_users.npz", "curves.png", "README.md",
     }  # fmt: skip
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert (metrics["model"], metrics["dataset"], metrics["seed"]) == ("multvae", "demo", 98765)
