@@ -97,7 +97,10 @@ class _Reader:
     def _missing_combinations(self, settings: list[Setting]) -> list[Setting]:
         names = list(self._switches)
         subsets = itertools.chain(*(itertools.combinations(names, n) for n in range(len(names) + 1)))
-        combinations = [self._setting({"name": " + ".join(s), "on": list(s)}, "--full") for s in subsets]
+        combinations = [
+            self._setting({"name": " + ".join(subset) or "none of them", "on": list(subset)}, "--full")
+            for subset in subsets
+        ]
         present = [(setting.model, setting.flags) for setting in settings]
         return [setting for setting in combinations if (setting.model, setting.flags) not in present]
 
