@@ -61,7 +61,8 @@ class Table:
     def to_markdown(self) -> str:
         """As Markdown, names to the left and figures to the right."""
         rule = ["---", *["---:"] * (len(self.header) - 1)]
-        return "\n".join(f"| {' | '.join(row)} |" for row in (self.header, rule, *self.rows))
+        rows = [[cell.replace("|", "\\|") for cell in row] for row in (self.header, rule, *self.rows)]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
     def to_html(self) -> str:
         """As HTML."""
@@ -104,7 +105,7 @@ class Figure:
 
     def to_markdown(self) -> str:
         """As Markdown; the file lies beside it."""
-        return f"![{self.caption}]({self.name}.svg)\n\n{self.caption}"
+        return f"![{self.name}]({self.name}.svg)\n\n{self.caption}"
 
     def to_html(self) -> str:
         """As HTML, with the drawing inside: neither a document type nor namespaces, which name addresses."""

@@ -90,7 +90,7 @@ def differences(by_name: Mapping[str, Difference], metric: str, base: str) -> st
     axes.errorbar(means, positions, xerr=(means - lows, highs - means), fmt="o", markersize=4, capsize=3)
     axes.axvline(0, color="grey", linewidth=1)
     axes.set_yticks(positions, list(by_name))
-    axes.invert_yaxis()
+    axes.set_ylim(len(by_name) - 0.5, -0.5)
     return _svg(figure)
 
 

@@ -128,6 +128,8 @@ class _Reader:
 
     def _claim(self, content: Any, where: str, names: Collection[str]) -> Claim:
         fields = self._fields(content, where, *_CLAIM)
+        if not fields["margin"] >= 0:
+            self._complain(f"{where}.margin", fields["margin"], "at least 0")
         for words in fields["expected"]:
             if not (isinstance(words, list) and len(words) == 3):
                 self._complain(f"{where}.expected", words, "lists of a setting, what it is, than or to which")

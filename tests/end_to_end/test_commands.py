@@ -130,6 +130,9 @@ def test_an_export_recommends_what_the_run_does(demo):
         ("recommend", ["--run=nowhere", "--history=1"], "nowhere holds no run"),
         ("prepare_data", ["--dataset=netflix"], "netflix is not here: fetch it from http"),
         ("benchmark", ["speed"], "name one benchmark: data_prep, train_step, evaluate, epoch, serving"),
+        ("reproduce", [], "name one study, such as ucsd, or schedules"),
+        ("reproduce", ["uscd"], "there is no study 'uscd': name one of multvae, published, recvae, ucsd"),
+        ("reproduce", ["published", "--dataset=ml20"], "there is no dataset or file 'ml20'; did you mean"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence(name, flags, message, demo, tmp_path):
@@ -145,7 +148,9 @@ def test_what_is_wrong_is_told_in_one_sentence(name, flags, message, demo, tmp_p
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "recommend", "export", "prepare_data", "benchmark"])
+@pytest.mark.parametrize(
+    "name", ["train", "evaluate", "recommend", "export", "prepare_data", "benchmark", "reproduce"]
+)
 def test_help_explains_every_flag(name, tmp_path):
     text = command(name, "--help", cwd=tmp_path).stdout
     assert f"python scripts/{name}.py" in text

@@ -70,6 +70,10 @@ def test_published_results_are_those_of_the_dataset_or_else_of_ml20m(tmp_path):
         ),
         ({"claims": [{"sentence": "s", "expected": [["one", "better"]]}]}, "claims[0].expected is ['one'"),
         ({"claims": [{"sentence": "s", "expected": [["one", "big", "two"]]}]}, "better, worse, close"),
+        (
+            {"claims": [{"sentence": "s", "expected": [], "margin": -0.1}]},
+            "claims[0].margin is -0.1",
+        ),
         ({"claims": [{"sentence": "s", "expected": [["one", "better", "six"]]}]}, "is 'six'; it must be one"),
     ],
 )
