@@ -54,7 +54,7 @@ def _claims(results: StudyResults) -> Iterator[Block]:
         "wholly where it is expected, does not hold if one lies wholly elsewhere, and otherwise cannot be "
         "told at this size."
     )
-    differences = results.expectation_pairs()
+    differences = results.claimed_differences()
     rows = []
     for claim in results.study.claims:
         found = [(e, differences[e.setting, e.other]) for e in claim.expectations]

@@ -134,7 +134,7 @@ class StudyResults:
         values = {name: self.settings[name].metrics[metric] for pair in pairs for name in pair}
         return comparison.paired_differences(np.stack([values[one] - values[two] for one, two in pairs]))
 
-    def expectation_pairs(self) -> dict[tuple[str, str], Difference]:
+    def claimed_differences(self) -> dict[tuple[str, str], Difference]:
         """The difference of every pair of settings that a claim names."""
         expectations: list[Expectation] = [e for claim in self.study.claims for e in claim.expectations]
         pairs = list(dict.fromkeys((e.setting, e.other) for e in expectations))

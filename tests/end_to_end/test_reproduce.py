@@ -1,6 +1,5 @@
 """A tiny study on the demo data as a user runs it: killed, continued, its report, and that in a browser."""
 
-import fcntl
 import html.parser
 import json
 import os
@@ -148,17 +147,6 @@ def test_a_run_that_fails_ends_the_study_with_one_sentence_that_names_its_log(tm
         r"Error: latent_dim is 0; it must be at least 1\n",
         errors,
     )
-
-
-def test_an_interrupted_study_stops_its_run(tmp_path):
-    (tmp_path / "sizes.json").write_text(json.dumps(STUDY))
-    process = start(tmp_path)
-    log = wait_for(process, lambda: list(tmp_path.glob("runs/demo/*/*/train.log")))[0]
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130, errors
-    with log.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # The run's process, which held it, is gone.
 
 
 MEASURE = """<script>

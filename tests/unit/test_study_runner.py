@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import signal
 import sys
 import threading
+import time
 
 import pytest
 
@@ -55,6 +57,11 @@ def calls(run):
     return json.loads(path.read_text()) if path.exists() else []
 
 
+def assert_its_process_is_gone(run):
+    with run.folder.log_path.open() as log:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Raises while the process lives, which has the lock.
+
+
 def test_every_run_is_started_once_with_its_share_of_the_cores(runs, tmp_path, capsys):
     all_runs = runs(WORKS, WORKS_TOO, seeds=(1, 2))
     runner(all_runs, tmp_path, parallel=2).run()
@@ -84,8 +91,27 @@ def test_a_run_that_fails_stops_the_others(runs, tmp_path):
     with pytest.raises(RunError, match=r"run of 'z 1' with seed 1 failed, as .*train\.log tells: it broke$"):
         runner([breaks, hangs], tmp_path, parallel=2).run()
     assert len(calls(hangs)) == 1
-    with hangs.folder.log_path.open() as log:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # The process that held it is gone.
+    assert_its_process_is_gone(hangs)
+
+
+def test_an_interrupt_stops_the_runs(runs, tmp_path):
+    (hangs,) = runs(HANGS)
+
+    def interrupt():
+        while not hangs.folder.settings_path.exists():
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runner([hangs], tmp_path).run()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        thread.join()
+    assert_its_process_is_gone(hangs)
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(runs, tmp_path):
