@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,11 +24,15 @@ _STEPS_DRAWN = 400
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as an `svg` element; the document type before it, which names an address, is left out."""
+    """The figure as an `svg` element, without the document type, which names an address.
+
+    Coordinates of paths are cut to hundredths of a point, which makes the file smaller.
+    """
     text = io.StringIO()
     with matplotlib.rc_context(_SVG):
         figure.savefig(text, format="svg", metadata=_NO_METADATA)
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    svg = text.getvalue()[text.getvalue().index("<svg") :]
+    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), svg)
 
 
 def _styles() -> Iterator[dict[str, Any]]:
