@@ -82,6 +82,8 @@ class _Reader:
                 self._complain(f"settings: flags of {other.name}", other.flags, f"unlike those of {one.name}")
         if full:
             settings += self._missing_combinations(settings)
+        if not self._top["source"] and any(setting.published for setting in settings):
+            self._complain("source", "", "given, as there are published numbers")
         names = [setting.name for setting in settings]
         return Study(
             name=self._path.stem,

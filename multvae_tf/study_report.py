@@ -12,6 +12,7 @@ from multvae_tf.document import Block, Code, Figure, Heading, Paragraph, Table
 from multvae_tf.study import Claim, Expectation
 from multvae_tf.study_results import COVERAGE_KS, MAIN_METRIC, RECALL_K, StudyResults
 
+_COLUMNS = ("mean", "sd", "se", "difference [95% interval]", "verdict", "published", "its difference")
 _ANSWERS = {True: "holds", False: "does not hold", None: "cannot be told at this size"}
 
 
@@ -83,30 +84,20 @@ def _with_interval(difference: Difference) -> str:
 
 def _test_results(results: StudyResults) -> Iterator[Block]:
     study, one_seed = results.study, len(results.seeds) == 1
+    has_published = any(setting.published for setting in study.settings)
     yield Paragraph(
         "Mean over users and seeds; sd: standard deviation between the seeds; se: standard error over the "
         f"users. Difference: to {study.base}, paired by user and seed, with a 95% bootstrap interval of "
         f"{comparison.RESAMPLES:,} resamples of users and seeds (random seed {comparison.SEED}). Better or "
         "worse: the interval lies on one side of 0, as one in twenty does by chance. "
-        f"Published: {study.source or 'no numbers'}"
-        + (f", on {study.published_on}, strong protocol." if study.source else ".")
-        + (" With one seed, nothing is known of how much another seed would change." if one_seed else "")
+        + ("With one seed, nothing is known of how much another would change. " if one_seed else "")
+        + (f"Published: {study.source}; {study.published_on}, strong protocol." if has_published else "")
     )
     for metric in REPORTED_METRICS:
         differences = _differences_to_base(results, metric)
-        yield Table(
-            [
-                metric,
-                "mean",
-                "sd",
-                "se",
-                "difference [95% interval]",
-                "verdict",
-                "published",
-                "its difference",
-            ],
-            [_result_row(results, name, metric, differences.get(name)) for name in results.settings],
-        )
+        rows = [_result_row(results, name, metric, differences.get(name)) for name in results.settings]
+        columns = len(_COLUMNS) if has_published else len(_COLUMNS) - 2
+        yield Table([metric, *_COLUMNS[:columns]], [row[: 1 + columns] for row in rows])
         if metric == MAIN_METRIC and differences:
             svg = study_figures.differences(differences, metric, study.base)
             yield Figure("differences", svg, f"{metric} on the test users: differences to {study.base}.")

@@ -34,7 +34,7 @@ flags.DEFINE_integer("epochs", None, "Of every run. Default: as scripts/train.py
 flags.DEFINE_integer("batch_size", None, "Of every run. Default: as scripts/train.py.", lower_bound=1)
 flags.DEFINE_integer("parallel", 1, "Runs at a time; they share the cores.", lower_bound=1)
 flags.DEFINE_bool("full", False, "Also every other combination of the study's switches.")
-flags.DEFINE_string("report_dir", None, "Where the report goes. Default: reports/<study>-<dataset>.")
+flags.DEFINE_string("report_dir", None, "The report's folder. Default: reports/<study>-<dataset>[-temporal].")
 
 SCRIPTS = Path(__file__).parent
 ML20M_UPDATES = 200 * 234
@@ -64,7 +64,8 @@ def main(argv: list[str]) -> None:
     data = StudyData(
         dataset.name, spec.protocol, dataset.fingerprint, dataset.train, test.fold_in, test.held_out
     )
-    folder = Path(FLAGS.report_dir or f"reports/{the_study.name}-{dataset.name}")
+    suffix = "" if spec.protocol == "strong" else f"-{spec.protocol}"
+    folder = Path(FLAGS.report_dir or f"reports/{the_study.name}-{dataset.name}{suffix}")
     command = shlex.join(["python", "scripts/reproduce.py", *sys.argv[1:]])
     study_report.write(StudyResults(the_study, runs, data), command, folder)
     print(f"The report is {folder / 'README.md'}, and as one page {folder / 'report.html'}.")

@@ -15,7 +15,7 @@ STUDIES = sorted((Path(__file__).parents[2] / "scripts" / "studies").glob("*.jso
 FLAGS_OF = {"multvae": ["latent_dim", "beta"], "multdae": ["latent_dim"]}
 ONE = {"name": "one", "flags": {"latent_dim": 8}, "published": {"NDCG@100": 0.5}}
 PLAIN = {
-    "title": "T", "varies": "v", "model": "multvae", "base": "one",
+    "title": "T", "varies": "v", "source": "s", "model": "multvae", "base": "one",
     "settings": [ONE, {"name": "two", "model": "multdae", "published_as": "Mult-DAE"}],
     "claims": [{"sentence": "One wins.", "expected": [["one", "better", "two"]]}],
 }  # fmt: skip
@@ -50,6 +50,7 @@ def test_published_results_are_those_of_the_dataset_or_else_of_ml20m(tmp_path):
         ("{", "mine.json is not JSON"),
         ([], "the study is []; it must be an object"),
         ({"titel": "T"}, "a field of the study is 'titel'; it must be one of title, varies"),
+        ({"source": ""}, "source is ''; it must be given, as there are published numbers"),
         ({"title": 3}, "title of the study is 3; it must be of type str"),
         ({"base": "three"}, "base is 'three'; it must be one of one, two"),
         ({"model": "vae"}, "settings[0].model is 'vae'; it must be one of multvae, multdae"),
