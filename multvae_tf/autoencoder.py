@@ -1,6 +1,6 @@
 """The base of every multinomial autoencoder: what training, evaluation, recommendation and export need."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -18,14 +18,29 @@ _MAX_K = max(k for _, k in REPORTED_METRICS.values())
 _CANDIDATES = 2
 
 
-def ranking_metrics(
-    scores_of_block: ranking.ScoresOfBlock, num_items: int, batch: HeldOutBatch
-) -> dict[str, tf.Tensor]:
-    """Each of `REPORTED_METRICS`, float64 [B], of the ranking by scores; see `ranking.top_unseen`."""
-    _, top_items = ranking.top_unseen(scores_of_block, num_items, batch.fold_in, min(_MAX_K, num_items))
+class Ranking(NamedTuple):
+    """The best unseen items of B users, and what their held-out items say of them.
+
+    Attributes:
+        top_items: int32 [B, min(100, num_items)], best first; -1 where no unseen item is left.
+        metrics: each of `REPORTED_METRICS`, float64 [B].
+    """
+
+    top_items: tf.Tensor
+    metrics: dict[str, tf.Tensor]
+
+
+def rank_batch(scores_of_block: ranking.ScoresOfBlock, num_items: int, batch: HeldOutBatch) -> Ranking:
+    """The ranking by scores; see `ranking.top_unseen`."""
+    top_scores, top_items = ranking.top_unseen(
+        scores_of_block, num_items, batch.fold_in, min(_MAX_K, num_items)
+    )
     hits = metrics.hits(top_items, batch.held_out, num_items)
     num_held_out = batch.held_out.row_lengths
-    return {name: metric(hits, num_held_out, k) for name, (metric, k) in REPORTED_METRICS.items()}
+    return Ranking(
+        tf.where(tf.math.is_inf(top_scores), -1, top_items),
+        {name: metric(hits, num_held_out, k) for name, (metric, k) in REPORTED_METRICS.items()},
+    )
 
 
 class MultinomialAutoencoder(keras.Model):
@@ -148,14 +163,14 @@ class MultinomialAutoencoder(keras.Model):
         return ranking.top_unseen(self.scores(seen), self.num_items, seen, min(k, self.num_items))
 
     @tf.function(reduce_retracing=True)
-    def per_user_metrics(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
-        """Each of `REPORTED_METRICS`, float64 [B]."""
-        return ranking_metrics(self.scores(batch.fold_in), self.num_items, batch)
+    def rank_held_out(self, batch: HeldOutBatch) -> Ranking:
+        """The ranking of each user's unseen items."""
+        return rank_batch(self.scores(batch.fold_in), self.num_items, batch)
 
     def test_step(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
         """Ranks the held-out items of a batch; users without any do not count."""
         has_held_out = tf.cast(batch.held_out.row_lengths > 0, tf.float32)
-        for name, values in self.per_user_metrics(batch).items():
+        for name, values in self.rank_held_out(batch).metrics.items():
             self._validation_means[name].update_state(values, sample_weight=has_held_out)
         return {name: mean.result() for name, mean in self._validation_means.items()}
 

@@ -1,16 +1,20 @@
-"""Held-out evaluation: each user's metrics, their mean and its standard error."""
+"""Held-out evaluation: each user's ranking and metrics, their mean and its standard error."""
 
 import concurrent.futures
 import dataclasses
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder, ranking_metrics
+from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder, Ranking, rank_batch
 from multvae_tf.errors import RunError
 from multvae_tf.pipeline import HeldOutBatch, evaluation_batches
+from multvae_tf.run_folder import write_atomically
 
 _BATCHES_AT_A_TIME = 2
 
@@ -36,13 +40,52 @@ class Estimate:
         return f"{self.mean:.5f} ({self.standard_error:.5f})"
 
 
-def per_user_metrics(
+@dataclasses.dataclass(frozen=True)
+class HeldOutRanking:
+    """What a model ranks highest for the U users who have held-out items, and how good that is.
+
+    Attributes:
+        users: int64 [U], the rows of these users in the matrices of fold-ins and held-out items, ascending.
+        top_items: int32 [U, min(100, num_items)], the unseen items, best first; -1 where none is left.
+        metrics: for each of `REPORTED_METRICS` float64 [U].
+    """
+
+    users: np.ndarray
+    top_items: np.ndarray
+    metrics: dict[str, np.ndarray]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Mean and standard error of each metric."""
+        return {name: Estimate.of(values) for name, values in self.metrics.items()}
+
+    def save(self, path: Path) -> None:
+        """Writes the arrays as one .npz file, all or nothing."""
+        arrays: dict[str, Any] = {"users": self.users, "top_items": self.top_items, **self.metrics}
+        write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
+
+    @classmethod
+    def load(cls, path: Path) -> "HeldOutRanking":
+        """The inverse of `save`.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        try:
+            with np.load(path) as arrays:
+                return cls(arrays["users"], arrays["top_items"], {m: arrays[m] for m in REPORTED_METRICS})
+        except FileNotFoundError:
+            raise RunError(f"{path} is missing: continue the run with --resume") from None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(f"{path} is damaged ({error}): continue the run with --resume") from error
+
+
+def rank_held_out(
     model: MultinomialAutoencoder,
     fold_in: scipy.sparse.csr_matrix,
     held_out: scipy.sparse.csr_matrix,
     batch_size: int = 500,
-) -> dict[str, np.ndarray]:
-    """The metrics of every user who has held-out items, in matrix order.
+) -> HeldOutRanking:
+    """The model's ranking for every user who has held-out items.
 
     Args:
         model: ranks the items that are not in the fold-in.
@@ -50,31 +93,42 @@ def per_user_metrics(
         held_out: CSR of the same shape.
         batch_size: users at a time; memory grows with 2 * batch_size * the width of a block of items.
 
-    Returns:
-        For each of `REPORTED_METRICS` float64 [users with held-out items].
-
     Raises:
         RunError: no user has any held-out item, or the catalogue is not the model's.
     """
     if fold_in.shape[1] != model.num_items:
         raise RunError(f"the data has {fold_in.shape[1]} items, the model {model.num_items}")
-    return _over_batches(model.per_user_metrics, fold_in, held_out, batch_size)
+    return _over_batches(model.rank_held_out, fold_in, held_out, batch_size)
 
 
 def _over_batches(
-    metrics_of_batch: Callable[[HeldOutBatch], dict[str, tf.Tensor]],
+    rank: Callable[[HeldOutBatch], Ranking],
     fold_in: scipy.sparse.csr_matrix,
     held_out: scipy.sparse.csr_matrix,
     batch_size: int,
-) -> dict[str, np.ndarray]:
-    has_held_out = np.flatnonzero(np.diff(held_out.indptr))
-    if not len(has_held_out):
+) -> HeldOutRanking:
+    users = np.flatnonzero(np.diff(held_out.indptr))
+    if not len(users):
         raise RunError("no user has a held-out item: there is nothing to evaluate")
-    batches = evaluation_batches(fold_in[has_held_out], held_out[has_held_out], batch_size)
+    batches = evaluation_batches(fold_in[users], held_out[users], batch_size)
     # While one batch waits for a part that has a single thread, the other keeps the cores busy.
     with concurrent.futures.ThreadPoolExecutor(_BATCHES_AT_A_TIME) as executor:
-        results = list(executor.map(metrics_of_batch, batches))
-    return {name: np.concatenate([r[name].numpy() for r in results]) for name in REPORTED_METRICS}
+        rankings = list(executor.map(rank, batches))
+    return HeldOutRanking(
+        users,
+        np.concatenate([ranking.top_items.numpy() for ranking in rankings]),
+        {m: np.concatenate([ranking.metrics[m].numpy() for ranking in rankings]) for m in REPORTED_METRICS},
+    )
+
+
+def per_user_metrics(
+    model: MultinomialAutoencoder,
+    fold_in: scipy.sparse.csr_matrix,
+    held_out: scipy.sparse.csr_matrix,
+    batch_size: int = 500,
+) -> dict[str, np.ndarray]:
+    """The metrics of `rank_held_out`, with its arguments and errors."""
+    return rank_held_out(model, fold_in, held_out, batch_size).metrics
 
 
 def evaluate(
@@ -84,8 +138,7 @@ def evaluate(
     batch_size: int = 500,
 ) -> dict[str, Estimate]:
     """Mean and standard error of `per_user_metrics`, with its arguments and errors."""
-    values = per_user_metrics(model, fold_in, held_out, batch_size)
-    return {name: Estimate.of(values[name]) for name in REPORTED_METRICS}
+    return rank_held_out(model, fold_in, held_out, batch_size).estimates()
 
 
 def evaluate_popularity(
@@ -98,12 +151,11 @@ def evaluate_popularity(
     num_users_of = tf.constant(train.getnnz(axis=0), tf.float32)
 
     @tf.function(reduce_retracing=True)
-    def metrics_of_batch(batch: HeldOutBatch) -> dict[str, tf.Tensor]:
+    def rank(batch: HeldOutBatch) -> Ranking:
         def scores_of_block(start: tf.Tensor | int, width: int) -> tf.Tensor:
             block = tf.slice(num_users_of, [start], [width])
             return tf.tile(block[tf.newaxis], [batch.fold_in.num_rows, 1])
 
-        return ranking_metrics(scores_of_block, train.shape[1], batch)
+        return rank_batch(scores_of_block, train.shape[1], batch)
 
-    values = _over_batches(metrics_of_batch, fold_in, held_out, batch_size)
-    return {name: Estimate.of(values[name]) for name in REPORTED_METRICS}
+    return _over_batches(rank, fold_in, held_out, batch_size).estimates()

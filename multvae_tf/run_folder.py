@@ -40,11 +40,18 @@ class RunFolder:
         self.items_path = self.folder / "items.csv"
         self.history_path = self.folder / "history.csv"
         self.metrics_path = self.folder / "metrics.json"
+        self.test_users_path = self.folder / "test_users.npz"
         self.weights_path = self.folder / "best.weights.h5"
         self.checkpoints_path = self.folder / "checkpoints"
         self.tensorboard_path = self.folder / "tensorboard"
         self.curves_path = self.folder / "curves.png"
         self.card_path = self.folder / "README.md"
+        self.log_path = self.folder / "train.log"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has written everything: the card comes last."""
+        return self.card_path.exists()
 
     def create(self, settings: dict[str, Any], item_ids: Sequence[str], titles: Sequence[str] | None) -> None:
         """Starts the run: makes the folder, writes its settings and its catalogue.

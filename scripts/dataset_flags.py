@@ -1,11 +1,26 @@
 """The flags that choose a dataset, shared by the commands that take one."""
 
+from typing import Any
+
 from absl import flags
 
 from data_prep.catalogue import CATALOGUE, PROTOCOLS, DatasetSpec, resolve
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()
+
+_OVERRIDES = (
+    "protocol",
+    "user_column",
+    "item_column",
+    "rating_column",
+    "timestamp_column",
+    "threshold",
+    "min_item_users",
+    "min_user_items",
+    "heldout_users",
+    "titles",
+)
 
 
 def define() -> None:
@@ -55,17 +70,11 @@ def spec_from_flags() -> DatasetSpec:
     Raises:
         DataError: there is no such dataset, or a value is out of range.
     """
-    return resolve(
-        FLAGS.dataset,
-        path=FLAGS.raw_path,
-        protocol=FLAGS.protocol,
-        user_column=FLAGS.user_column,
-        item_column=FLAGS.item_column,
-        rating_column=FLAGS.rating_column,
-        timestamp_column=FLAGS.timestamp_column,
-        threshold=FLAGS.threshold,
-        min_item_users=FLAGS.min_item_users,
-        min_user_items=FLAGS.min_user_items,
-        heldout_users=FLAGS.heldout_users,
-        titles=FLAGS.titles,
-    )
+    overrides = {name: FLAGS[name].value for name in _OVERRIDES}
+    return resolve(FLAGS.dataset, path=FLAGS.raw_path, **overrides)
+
+
+def given() -> dict[str, Any]:
+    """The flags that say which data it is, as far as they were given, by name."""
+    names = ("dataset", "raw_path", *_OVERRIDES)
+    return {name: FLAGS[name].value for name in names if FLAGS[name].present}

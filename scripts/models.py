@@ -83,6 +83,11 @@ def define_flags() -> None:
         )
 
 
+def flag_names() -> dict[str, list[str]]:
+    """The flags that set the fields of each model's configuration."""
+    return {model: [f.name for f in dataclasses.fields(config)] for model, config in OTHER_DATASETS.items()}
+
+
 def config_from_flags(dataset: str) -> Config:
     """The paper's configuration of --model for the dataset, with the flags that were given.
 
@@ -100,8 +105,8 @@ def given_fields(model: str) -> dict[str, Any]:
     Raises:
         RunError: one of them is not a field of the model's configuration.
     """
-    own = {field.name for field in dataclasses.fields(OTHER_DATASETS[model])}
-    every = {field.name for config in OTHER_DATASETS.values() for field in dataclasses.fields(config)}
+    names = flag_names()
+    own, every = set(names[model]), set().union(*names.values())
     given = {}
     for name in sorted(every):
         if not flags.FLAGS[name].present:

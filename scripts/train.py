@@ -27,7 +27,7 @@ from multvae_tf import report
 from multvae_tf.beta_search import find_anneal_cap
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
-from multvae_tf.evaluation import evaluate, evaluate_popularity
+from multvae_tf.evaluation import evaluate, evaluate_popularity, rank_held_out
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.training import TrainingResult, train
 
@@ -60,8 +60,10 @@ def main(argv: list[str]) -> None:
         folder.write_json(folder.settings_path, folder.read_settings() | {"config": config.to_json()})
     model = config.build_model(dataset.num_items)
     result = train(model, dataset.train, validation, config, folder)
+    test = rank_held_out(model, dataset.test.fold_in, dataset.test.held_out, config.batch_size)
+    test.save(folder.test_users_path)
     estimates = {
-        "test": evaluate(model, dataset.test.fold_in, dataset.test.held_out, config.batch_size),
+        "test": test.estimates(),
         "validation": evaluate(model, *validation, config.batch_size),
     }
     folder.write_json(folder.metrics_path, metrics(folder.read_settings(), result, estimates))

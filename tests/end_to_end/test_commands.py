@@ -50,7 +50,7 @@ def test_a_run_folder_is_complete(demo):
     names = {path.name for path in (folder / "run").iterdir()}
     assert names == {
         "config.json", "items.csv", "history.csv", "tensorboard", "checkpoints", "best.weights.h5",
-        "metrics.json", "curves.png", "README.md",
+        "metrics.json", "test_users.npz", "curves.png", "README.md",
     }  # fmt: skip
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert (metrics["model"], metrics["dataset"], metrics["seed"]) == ("multvae", "demo", 98765)
@@ -142,6 +142,9 @@ def test_an_export_recommends_what_the_run_does(demo):
         ("recommend", ["--run=nowhere", "--history=1"], "nowhere holds no run"),
         ("prepare_data", ["--dataset=netflix"], "netflix is not here: fetch it from http"),
         ("benchmark", ["speed"], "name one benchmark: data_prep, train_step, evaluate, epoch, serving"),
+        ("reproduce", [], "name one study, such as ucsd, or schedules"),
+        ("reproduce", ["uscd"], "there is no study 'uscd': name one of multvae, published, recvae, ucsd"),
+        ("reproduce", ["published", "--dataset=ml20"], "there is no dataset or file 'ml20'; did you mean"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_sentence(name, flags, message, demo, tmp_path):
@@ -157,7 +160,9 @@ def test_what_is_wrong_is_told_in_one_sentence(name, flags, message, demo, tmp_p
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "recommend", "export", "prepare_data", "benchmark"])
+@pytest.mark.parametrize(
+    "name", ["train", "evaluate", "recommend", "export", "prepare_data", "benchmark", "reproduce"]
+)
 def test_help_explains_every_flag(name, tmp_path):
     text = command(name, "--help", cwd=tmp_path).stdout
     assert f"python scripts/{name}.py" in text

@@ -1,0 +1,1 @@
+"""Studies: settings of the models that are trained under several seeds, compared, and reported."""
