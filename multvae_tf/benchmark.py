@@ -7,7 +7,9 @@ matrix in turn, and returns when it is done.
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import keras
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
@@ -16,6 +18,7 @@ from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder
 from multvae_tf.evaluation import per_user_metrics
 from multvae_tf.optimization import adam
 from multvae_tf.pipeline import Interactions, TrainingBatch
+from multvae_tf.timing import seconds_since_start
 
 Step = Callable[[], None]
 
@@ -127,6 +130,20 @@ def floor(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> S
         products()[-1].numpy()
 
     return step
+
+
+class FirstStep(keras.callbacks.Callback):
+    """Notes when the first update of this process is done.
+
+    Attributes:
+        seconds: since the process began; 0 before that update.
+    """
+
+    seconds = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """See the class."""
+        self.seconds = self.seconds or seconds_since_start()
 
 
 def numpy_metrics(

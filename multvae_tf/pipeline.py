@@ -151,6 +151,11 @@ def training_batches(
     return passes.flat_map(batches_of_pass).prefetch(2)
 
 
+def copied_ahead(batches: tf.data.Dataset, device: str) -> tf.data.Dataset:
+    """The same batches in the memory of a device, copied while the ones before them are in use."""
+    return batches.apply(tf.data.experimental.prefetch_to_device(device, buffer_size=2))
+
+
 def evaluation_batches(
     fold_in: scipy.sparse.csr_matrix, held_out: scipy.sparse.csr_matrix, batch_size: int
 ) -> tf.data.Dataset:

@@ -1,10 +1,12 @@
 """Times several ways to do the same work alternately in one process, so that noise meets all of them."""
 
 import dataclasses
+import os
 import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,13 @@ def alternate(ways: Mapping[str, Callable[[], object]], rounds: int, warm_up: in
             if round_number >= 0:
                 seconds[name].append(time.perf_counter() - started)
     return Timings(seconds)
+
+
+def seconds_since_start() -> float:
+    """How long this process has been running, of the clock on the wall (Linux only)."""
+    fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
 def peak_memory_bytes() -> int:

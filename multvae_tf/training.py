@@ -16,7 +16,7 @@ import tensorflow as tf
 from multvae_tf.autoencoder import MultinomialAutoencoder
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
-from multvae_tf.pipeline import evaluation_batches, steps_per_epoch, training_batches
+from multvae_tf.pipeline import copied_ahead, evaluation_batches, steps_per_epoch, training_batches
 from multvae_tf.run_folder import RunFolder, write_atomically
 
 MONITORED = "val_NDCG@100"
@@ -186,15 +186,18 @@ def train(
     first_epoch = int(progress.epochs_done)
     steps_per_pass = steps_per_epoch(matrix.shape[0], config.batch_size)
     if first_epoch < config.epochs and not progress.has_stalled(config.early_stopping_patience):
+        batches = training_batches(
+            matrix,
+            config.batch_size,
+            seed=config.seed,
+            first_epoch=first_epoch,
+            num_epochs=config.epochs - first_epoch,
+            passes_per_epoch=model.passes_per_epoch,
+        )
+        if gpus := tf.config.list_logical_devices("GPU"):
+            batches = copied_ahead(batches, gpus[0].name)
         model.fit(
-            training_batches(
-                matrix,
-                config.batch_size,
-                seed=config.seed,
-                first_epoch=first_epoch,
-                num_epochs=config.epochs - first_epoch,
-                passes_per_epoch=model.passes_per_epoch,
-            ),
+            batches,
             validation_data=evaluation_batches(*validation, config.batch_size),
             initial_epoch=first_epoch,
             epochs=config.epochs,

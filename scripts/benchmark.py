@@ -9,9 +9,11 @@ python scripts/benchmark.py serving                      an export in the C++ ru
 The shape 1m_items asks for --hidden_dims=200, and for --num_sampled_items to train.
 """
 
+import itertools
 import json
 import multiprocessing
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from data_prep.files import write_file
 from multvae_tf import serving_benchmark
 from multvae_tf.errors import RunError
 from multvae_tf.models import MultVAE
+from multvae_tf.pipeline import steps_per_epoch, training_batches
 from multvae_tf.ranking import BLOCK_SIZE
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.timing import Timings, alternate, peak_memory_bytes
@@ -48,6 +51,7 @@ flags.DEFINE_string("json", None, "Also write the figures into this file. Defaul
 flags.DEFINE_string("benchmark_dir", "data/benchmark", "Where generated data is kept.")
 
 _SEED = 1
+_INPUT_BATCHES = 100
 _WIDTHS = ("hidden_dims", "latent_dim")
 _STEPS = {"multvae": multvae_tf.benchmark, "recvae": recvae_tf.benchmark}
 _TORCH_STEPS = {
@@ -129,7 +133,7 @@ def _entries(matrix: scipy.sparse.csr_matrix, mask: np.ndarray) -> scipy.sparse.
 
 
 def epoch() -> dict[str, Any]:
-    """Time and peak memory of a whole run, validation and checkpoints included."""
+    """Time and peak memory of a whole run, validation and checkpoints included; what its input costs."""
     path = _generate_elsewhere()
     matrix = scipy.sparse.load_npz(path)[: FLAGS.train_users]
     config = models.config_from_flags("ml20m")
@@ -140,13 +144,30 @@ def epoch() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = RunFolder(name)
         folder.create({"config": config.to_json()}, [str(i) for i in range(matrix.shape[1])], None)
-        result = train(model, matrix, (few, few), config, folder)
+        first_step = multvae_tf.benchmark.FirstStep()
+        result = train(model, matrix, (few, few), config, folder, callbacks=[first_step])
+    steps = steps_per_epoch(matrix.shape[0], config.batch_size) * model.passes_per_epoch
+    step_ms = 1e3 * result.seconds / result.epochs / steps
+    input_ms = _input_ms(matrix, config.batch_size)
     return {
         "epochs": result.epochs,
+        "seconds_to_first_step": first_step.seconds,
         "seconds_per_epoch": result.seconds / result.epochs,
+        "step_ms": step_ms,
+        "input_ms": input_ms,
+        "input_to_step": input_ms / step_ms,
         "users_per_second": result.users_per_second,
         "peak_memory_bytes": peak_memory_bytes(),
     }
+
+
+def _input_ms(matrix: scipy.sparse.csr_matrix, batch_size: int) -> float:
+    """Milliseconds for a batch, when nothing else is done."""
+    batches = iter(training_batches(matrix, batch_size, seed=_SEED))
+    next(batches)
+    started = time.perf_counter()
+    count = sum(1 for _ in itertools.islice(batches, _INPUT_BATCHES))
+    return 1e3 * (time.perf_counter() - started) / max(count, 1)
 
 
 def _generate_elsewhere() -> Path:

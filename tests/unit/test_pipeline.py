@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interactions import as_interactions, random_interactions
@@ -37,6 +38,15 @@ def test_a_later_epoch_can_be_had_without_the_earlier_ones():
         pipeline.training_batches(MATRIX, 5, seed=1, first_epoch=2, num_epochs=2, passes_per_epoch=3)
     )
     assert resumed == straight[2 * 3 * 5 :]
+
+
+def test_batches_that_are_copied_ahead_are_the_same():
+    batches = pipeline.training_batches(MATRIX, 5, seed=1)
+    copied = list(pipeline.copied_ahead(batches, "/CPU:0"))
+    assert all("CPU:0" in batch.x.ids.device for batch in copied)
+    for one, other in zip(batches, copied, strict=True):
+        for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_another_seed_is_another_order():
