@@ -154,7 +154,7 @@ def dense_columns(layer: keras.layers.Dense, h: tf.Tensor, kernel: tf.Tensor, bi
         h W + b, float32 [B, C].
     """
     h, kernel, bias = (tf.cast(tensor, layer.compute_dtype) for tensor in (h, kernel, bias))
-    return tf.cast(tf.matmul(h, kernel) + bias, tf.float32)
+    return tf.cast(tf.nn.bias_add(tf.matmul(h, kernel), bias), tf.float32)
 
 
 def reparameterize(z_mean: tf.Tensor, z_log_var: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:

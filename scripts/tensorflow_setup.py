@@ -1,7 +1,8 @@
 """Imports TensorFlow, set up for these commands; an environment variable that is already set stays as it is.
 
 Its start-up messages are left out (TF_CPP_MIN_LOG_LEVEL shows them). Its allocator keeps the memory of large
-tensors for the next ones: by default each is mapped anew, page by page (TF_CPU_ALLOCATOR_USE_BFC).
+tensors for the next ones: by default each is mapped anew, page by page (TF_CPU_ALLOCATOR_USE_BFC). Its matrix
+products are those of oneDNN on every processor, not on the newest only (TF_ENABLE_ONEDNN_OPTS).
 """
 
 import contextlib
@@ -23,6 +24,7 @@ def _native_stderr_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")
 _MEMORY_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(_MEMORY_BYTES // 2**20))
