@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from multvae_tf.pipeline import Interactions
 
 # The score of a place that no item takes. Not -inf, which the REST API would write as invalid JSON.
 NO_ITEM_SCORE = -3e38
+_UNKNOWN = -1  # The number of an id that is not in the catalogue, and of padding.
 SEPARATORS = (",", "|", ";", "\t", "\x1f")
 # Signature -> input -> rank. All inputs are strings, '' is padding.
 INPUT_RANKS = {
@@ -38,6 +40,32 @@ def log_popularity(num_users: np.ndarray) -> np.ndarray:
     """
     counts = np.asarray(num_users, np.float64) + 1
     return np.log(counts / counts.sum()).astype(np.float32)
+
+
+class _KnownItems(NamedTuple):
+    """The distinct known items of a batch of users, in the form in which the lookup gives them.
+
+    Stands for `pipeline.Interactions` in an encoder, which asks for no more than this.
+
+    Attributes:
+        ids: int32 [N], item numbers, the users' one after another.
+        segment_ids: int32 [N], the user to whom each belongs.
+        row_lengths: int32 [B], the number of items of each user.
+    """
+
+    ids: tf.Tensor
+    segment_ids: tf.Tensor
+    row_lengths: tf.Tensor
+
+    @property
+    def num_rows(self) -> tf.Tensor:
+        """The number of users B, an int32 scalar."""
+        return tf.size(self.row_lengths)
+
+    @property
+    def coordinates(self) -> tf.Tensor:
+        """(user, item), int32 [N, 2]."""
+        return tf.stack([self.segment_ids, self.ids], axis=1)
 
 
 @contextlib.contextmanager
@@ -129,11 +157,14 @@ class ServingModule(tf.Module):
         self.separator = _check_items(item_ids, titles, item_popularity, num_items)
         self.top_k = min(top_k, num_items)
         self._num_items = num_items
-        encode_specs = (tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32))
+        encode_specs = [tf.TensorSpec([None], tf.int32)] * len(_KnownItems._fields)
         self._encode = _PlainFunction(
-            model, lambda *x: model.encode(l2_normalize(Interactions(*x)))[0], *encode_specs
+            model,
+            lambda *x: model.encode(l2_normalize(cast(Interactions, _KnownItems(*x))))[0],
+            *encode_specs,
         )
-        latent_dim = self._encode(tf.zeros([0], tf.int32), tf.zeros([2], tf.int32)).shape[1]
+        nothing = tf.zeros([0], tf.int32)
+        latent_dim = self._encode(nothing, nothing, tf.zeros([1], tf.int32)).shape[1]
         self._decode = _PlainFunction(model, model.decode, tf.TensorSpec([None, latent_dim], tf.float32))
         # A layer's weights come after those of the layers before it, so this is the last layer's kernel.
         self._item_vectors = [w for w in self._decode.weights if w.shape.rank == 2][-1]
@@ -147,7 +178,7 @@ class ServingModule(tf.Module):
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(list(item_ids)), tf.range(num_items, dtype=tf.int64)
             ),
-            default_value=-1,
+            default_value=_UNKNOWN,
         )
         self._items_csv = tf.saved_model.Asset(str(items_csv))
 
@@ -166,21 +197,20 @@ class ServingModule(tf.Module):
 
     def recommend(self, history: tf.Tensor) -> Outputs:
         """The K best items that are not in the history, string [B, L]."""
-        return self._recommend(self._known_in_matrix(history))
+        return self._recommend(self._known_items(history))
 
     def recommend_excluding(self, history: tf.Tensor, exclude: tf.Tensor) -> Outputs:
         """As `recommend`, without the items in `exclude`, string [B, E]."""
-        return self._recommend(self._known_in_matrix(history), self._known_in_matrix(exclude))
+        return self._recommend(self._known_items(history), self._known_items(exclude))
 
     def recommend_text(self, history_text: tf.Tensor) -> Outputs:
         """As `recommend`, for histories written in one string each, string [B]."""
-        split = tf.strings.split(history_text, self.separator)
-        known = self._known(split.values, split.value_rowids(), split.nrows())
-        return self._recommend(known)
+        history = tf.strings.split(history_text, self.separator).to_tensor("")
+        return self._recommend(self._known_items(history))
 
     def score_items(self, history: tf.Tensor, candidates: tf.Tensor) -> Outputs:
         """The scores of the candidates, string [B, C], seen or not; unknown ones have `NO_ITEM_SCORE`."""
-        seen = self._known_in_matrix(history)
+        seen = self._known_items(history)
         numbers = self._item_numbers.lookup(candidates)
         known = numbers >= 0
         scores = tf.gather(self._scores(seen), tf.maximum(numbers, 0), batch_dims=1)
@@ -192,7 +222,7 @@ class ServingModule(tf.Module):
 
     def embed_user(self, history: tf.Tensor) -> Outputs:
         """The mean of z given the history, string [B, L]."""
-        seen = self._known_in_matrix(history)
+        seen = self._known_items(history)
         return {"embedding": self._encode(*seen), "num_known_items": seen.row_lengths}
 
     def similar_items(self, item_id: tf.Tensor) -> Outputs:
@@ -213,27 +243,26 @@ class ServingModule(tf.Module):
         known = numbers >= 0
         return {"title": tf.gather(self._titles, tf.where(known, numbers, self._num_items)), "known": known}
 
-    def _known_in_matrix(self, ids: tf.Tensor) -> Interactions:
-        """The distinct known items of each row of a string [B, L]."""
-        num_rows, _ = tf.unstack(tf.shape(ids, tf.int64), 2)
-        return self._known(ids, tf.range(num_rows)[:, tf.newaxis], num_rows)
-
-    def _known(self, ids: tf.Tensor, rows: tf.Tensor, num_rows: tf.Tensor) -> Interactions:
-        """The distinct known items of each row; `rows`, int64, says in which row each of `ids` stands."""
+    def _known_items(self, ids: tf.Tensor) -> _KnownItems:
+        """The distinct known items of each row of a string [B, L]; one op, as every op costs a request."""
         numbers = self._item_numbers.lookup(ids)
-        keys = tf.where(numbers >= 0, rows * self._num_items + numbers, num_rows * self._num_items)
-        keys = tf.unique(tf.sort(tf.reshape(keys, [-1]))).y
-        row_splits = tf.searchsorted(keys, tf.range(num_rows + 1) * self._num_items)
-        return Interactions(tf.cast(keys[: row_splits[-1]] % self._num_items, tf.int32), row_splits)
+        num_rows = tf.shape(ids)[0]
+        distinct = tf.raw_ops.DenseToDenseSetOperation(
+            set1=numbers,
+            set2=tf.fill([num_rows, 1], tf.constant(_UNKNOWN, tf.int64)),
+            set_operation="a-b",
+            validate_indices=False,
+        )
+        rows = tf.cast(distinct.result_indices[:, 0], tf.int32)
+        row_lengths = tf.math.unsorted_segment_sum(tf.ones_like(rows), rows, num_rows)
+        return _KnownItems(tf.cast(distinct.result_values, tf.int32), rows, row_lengths)
 
-    def _scores(self, seen: Interactions) -> tf.Tensor:
+    def _scores(self, seen: _KnownItems) -> tf.Tensor:
         """The logits, or the log popularity where nothing was seen, float32 [B, num_items]."""
-        logits = self._decode(self._encode(*seen))
-        empty = tf.where(seen.row_lengths == 0)
-        popularity = tf.broadcast_to(self._popularity, [tf.shape(empty)[0], self._num_items])
-        return tf.tensor_scatter_nd_update(logits, empty, popularity)
+        is_empty = tf.equal(seen.row_lengths, 0)[:, tf.newaxis]
+        return tf.where(is_empty, self._popularity, self._decode(self._encode(*seen)))
 
-    def _recommend(self, seen: Interactions, exclude: Interactions | None = None) -> Outputs:
+    def _recommend(self, seen: _KnownItems, exclude: _KnownItems | None = None) -> Outputs:
         hidden = seen.coordinates
         if exclude is not None:
             hidden = tf.concat([hidden, exclude.coordinates], axis=0)
