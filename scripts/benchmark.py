@@ -47,6 +47,9 @@ flags.DEFINE_integer("rounds", 30, "How often each way is timed.", lower_bound=1
 flags.DEFINE_integer("heldout_users", 10_000, "Users of `evaluate`.", lower_bound=1)
 flags.DEFINE_integer("train_users", None, "Users of `epoch`. Default: all of the shape.", lower_bound=1)
 flags.DEFINE_bool("reference_torch", False, "In train_step: also time a PyTorch model of the same shape.")
+flags.DEFINE_float(
+    "max_ratio_to_plain", None, "Fail if ours takes more than this part of the plain way's time."
+)
 flags.DEFINE_string("json", None, "Also write the figures into this file. Default: do not.")
 flags.DEFINE_string("benchmark_dir", "data/benchmark", "Where generated data is kept.")
 
@@ -212,6 +215,11 @@ def main(argv: list[str]) -> None:
         else:
             shown = f"{value:,.3g}" if isinstance(value, float) and value < 100 else f"{value:,.0f}"
             print(f"{name.replace('_', ' '):>22} {shown:>12}")
+    limit = FLAGS.max_ratio_to_plain
+    if limit is not None and figures["ratio_to_plain"] > limit:
+        raise RunError(
+            f"ours takes {figures['ratio_to_plain']:.2f} of the plain way's time, more than {limit}"
+        )
     if FLAGS.json:
         text = json.dumps(figures, indent=2) + "\n"
         write_file(Path(FLAGS.json), lambda path: path.write_text(text, encoding="utf-8"))
