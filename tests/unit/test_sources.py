@@ -101,8 +101,9 @@ def test_movielens_is_the_same_from_every_source(protocol, tmp_path, monkeypatch
 def test_tensorflow_datasets_has_what_the_reader_expects():
     """The names of the builder's features: the stand-in above must not drift from the library."""
     tfds = pytest.importorskip("tensorflow_datasets")
-    features = set(tfds.builder("movielens/25m-ratings", data_dir="/nonexistent").info.features)
-    assert {"user_id", "movie_id", "movie_title", "user_rating", "timestamp"} <= features
+    builder = tfds.builder("movielens/25m-ratings", data_dir="/nonexistent")
+    assert {"user_id", "movie_id", "movie_title", "user_rating", "timestamp"} <= set(builder.info.features)
+    assert builder.code_path  # asked for by a download; imports what the library does not depend on
 
 
 def test_where_a_download_fails_one_sentence_says_what_to_fetch_and_where_to_put_it(tmp_path, monkeypatch):
