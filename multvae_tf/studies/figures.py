@@ -74,7 +74,7 @@ def validation_curves(settings: Sequence[SettingResults]) -> str:
 
 def beta_curves(settings: Sequence[SettingResults]) -> str | None:
     """The beta of each setting by epoch, the mean over the seeds; None if no setting has one."""
-    curves = {results.setting.name: results.beta_curve() for results in settings}
+    curves = {results.setting.name: results.curve("beta") for results in settings}
     if not any(map(len, curves.values())):
         return None
     figure, (axes,) = _panels(["beta"], "epoch", _height_for(len(settings), 3))

@@ -134,8 +134,8 @@ def _training(results: StudyResults) -> Iterator[Block]:
     yield Figure("validation", figures.validation_curves(settings), caption)
     if betas := figures.beta_curves(settings):
         caption = (
-            "Beta by epoch, mean over the seeds: that of the epoch's last update where it was recorded, "
-            "otherwise the epoch's weighted KL term divided by its KL term."
+            "Beta by epoch, mean over the seeds: of the epoch's last update for Mult-VAE, the mean of its "
+            "encoder updates for RecVAE."
         )
         yield Figure("beta", betas, caption)
     columns = ["epoch", "kl", "largest_share", "share_standard", "share_old_posterior", "share_wide"]

@@ -66,14 +66,6 @@ class SettingResults:
             return np.array([])
         return np.mean([[row[column] for row in history[:length]] for history in self.histories], axis=0)
 
-    def beta_curve(self) -> np.ndarray:
-        """The weight of the KL term by epoch: as recorded, or else by what it made of the KL term."""
-        recorded = self.curve("beta")
-        weighted, kl = self.curve("weighted_kl"), self.curve("kl")
-        if len(recorded) or not len(weighted):
-            return recorded
-        return np.divide(weighted, kl, out=np.full_like(kl, np.nan), where=kl != 0)
-
     def at_best_epoch(self, column: str) -> float:
         """A column at each run's best epoch, its mean over the runs."""
         return float(np.mean([max(h, key=lambda row: row[MONITORED])[column] for h in self.histories]))

@@ -44,13 +44,6 @@ def test_curves_are_means_as_far_as_all_runs_went():
     assert len(both.curve("kl")) == 0
 
 
-def test_beta_is_what_was_recorded_or_else_what_it_made_of_the_kl_term():
-    np.testing.assert_array_equal(results(rows(beta=[0.1, 0.2], kl=[1.0, 1.0])).beta_curve(), [0.1, 0.2])
-    inferred = results(rows(weighted_kl=[1.0, 3.0, 0.0], kl=[10.0, 6.0, 0.0])).beta_curve()
-    np.testing.assert_array_equal(inferred, [0.1, 0.5, np.nan])
-    assert len(results(rows(loss=[1.0])).beta_curve()) == 0
-
-
 def test_values_of_the_best_epoch_are_those_of_each_run():
     one = rows(kl=[1.0, 2.0], **{"val_NDCG@100": [0.3, 0.2]})
     other = rows(kl=[5.0, 7.0], **{"val_NDCG@100": [0.2, 0.3]})
