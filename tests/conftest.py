@@ -1,9 +1,10 @@
-"""Fixtures that every layer of tests may use."""
+"""Fixtures that every layer of tests may use; TensorFlow is set up as in the commands."""
 
 import os
 from pathlib import Path
 
 import pytest
+import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 
 GOLDENS = Path(__file__).parent / "goldens"
 
