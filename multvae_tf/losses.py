@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from multvae_tf.pipeline import Interactions
 
+_MULTIPLE = 8192
+
 
 @tf.function(jit_compile=True, autograph=False)
 def _log_normalizer(logits: tf.Tensor) -> tf.Tensor:
@@ -14,8 +16,11 @@ def _log_normalizer(logits: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _scaled_softmax(logits: tf.Tensor, log_normalizer: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    return scale[:, tf.newaxis] * tf.exp(logits - log_normalizer[:, tf.newaxis])
+def _scaled_softmax_minus(
+    logits: tf.Tensor, log_normalizer: tf.Tensor, scale: tf.Tensor, coordinates: tf.Tensor, values: tf.Tensor
+) -> tf.Tensor:
+    softmax = tf.exp(logits - log_normalizer[:, tf.newaxis])
+    return tf.tensor_scatter_nd_sub(scale[:, tf.newaxis] * softmax, coordinates, values)
 
 
 def _for_width_of(logits: tf.Tensor, compiled: Any) -> Callable[..., tf.Tensor]:
@@ -23,11 +28,18 @@ def _for_width_of(logits: tf.Tensor, compiled: Any) -> Callable[..., tf.Tensor]:
     return compiled if logits.shape[1] is not None else compiled.python_function
 
 
+def _filled_up(tensor: tf.Tensor) -> tf.Tensor:
+    """With zeros, to a multiple of `_MULTIPLE` rows: XLA compiles its callers anew for each length."""
+    missing = -tf.shape(tensor)[0] % _MULTIPLE
+    return tf.pad(tensor, [[0, missing], *[[0, 0]] * (tensor.shape.rank - 1)])
+
+
 def multinomial_nll(x: Interactions, logits: tf.Tensor) -> tf.Tensor:
     """-sum_i x_ui log softmax(logits_u)_i for binary x (Liang et al. 2018, eq. 2 without its constant).
 
     Written as n_u * logsumexp(logits_u) - sum_{i in u} logits_ui: the targets are never densified. The
-    gradient, n_u softmax(logits_u) - x_u, is produced in one pass over the logits.
+    gradient, n_u softmax(logits_u) - x_u, is produced in one pass over the logits. XLA subtracts x in place;
+    TensorFlow's own scatter would copy the whole.
 
     Args:
         x: the positives of B users.
@@ -49,9 +61,10 @@ def multinomial_nll(x: Interactions, logits: tf.Tensor) -> tf.Tensor:
         )
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            softmax = _for_width_of(logits, _scaled_softmax)
-            expected = softmax(logits, log_normalizer, upstream * counts)
-            return tf.tensor_scatter_nd_sub(expected, coordinates, tf.gather(upstream, coordinates[:, 0]))
+            decrease = tf.gather(upstream, coordinates[:, 0])
+            return _for_width_of(logits, _scaled_softmax_minus)(
+                logits, log_normalizer, upstream * counts, _filled_up(coordinates), _filled_up(decrease)
+            )
 
         return counts * log_normalizer - sum_of_positives, gradient
 

@@ -17,12 +17,13 @@ def test_nll_of_uniform_logits_is_count_times_log_items():
     np.testing.assert_allclose(nll, np.array([2, 0, 4]) * np.log(4), rtol=1e-6)
 
 
-def test_nll_and_its_gradient_equal_the_oracle():
+@pytest.mark.parametrize("shape", [(6, 50), (300, 200)], ids=["few", "more positives than one multiple"])
+def test_nll_and_its_gradient_equal_the_oracle(shape):
     rng = np.random.default_rng(0)
-    x = (rng.random((6, 50)) < 0.2).astype(np.float32)
+    x = (rng.random(shape) < 0.2).astype(np.float32)
     x[2] = 0
-    logits = rng.normal(0, 3, (6, 50)).astype(np.float32)
-    weights = rng.random(6).astype(np.float32)
+    logits = rng.normal(0, 3, shape).astype(np.float32)
+    weights = rng.random(shape[0]).astype(np.float32)
     with tf.GradientTape() as tape:
         variable = tf.Variable(logits)
         nll = losses.multinomial_nll(as_interactions(scipy.sparse.csr_matrix(x)), variable)
