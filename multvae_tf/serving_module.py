@@ -259,8 +259,14 @@ class ServingModule(tf.Module):
 
     def _scores(self, seen: _KnownItems) -> tf.Tensor:
         """The logits, or the log popularity where nothing was seen, float32 [B, num_items]."""
+        logits = self._decode(self._encode(*seen))
         is_empty = tf.equal(seen.row_lengths, 0)[:, tf.newaxis]
-        return tf.where(is_empty, self._popularity, self._decode(self._encode(*seen)))
+        # For all batches alike, the selection would be a tenth of a request's time.
+        return tf.cond(
+            tf.reduce_any(is_empty),
+            lambda: tf.where(is_empty, self._popularity, logits),
+            lambda: logits,
+        )
 
     def _recommend(self, seen: _KnownItems, exclude: _KnownItems | None = None) -> Outputs:
         hidden = seen.coordinates

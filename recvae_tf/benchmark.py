@@ -108,20 +108,17 @@ class PlainEncoder(keras.layers.Layer):
 
 
 def plain(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Cycle:
-    """Dense input, all gradients, the prior recomputed; the rows are made dense beforehand."""
+    """As the original does it: each batch made dense, all gradients, the prior recomputed."""
     model = PlainRecVAE(num_items)
-    batches = [
-        tf.constant(matrix[number * batch_size : (number + 1) * batch_size].toarray(), tf.float32)
-        for number in range(len(PHASES))
-    ]
-    model.losses_of(batches[0], 0.0)
+    batches = [matrix[number * batch_size : (number + 1) * batch_size] for number in range(len(PHASES))]
+    model.losses_of(tf.zeros([1, num_items]), 0.0)
     model.optimizers["encoder"].build(model.encoder.trainable_variables)
     model.optimizers["decoder"].build(model.decoder.trainable_variables)
     update = tf.function(model.update)
 
     def run() -> None:
-        for x, phase in zip(batches, PHASES, strict=True):
-            loss, _ = update(x, phase)
+        for rows, phase in zip(batches, PHASES, strict=True):
+            loss, _ = update(tf.constant(rows.toarray(), tf.float32), phase)
         loss.numpy()
 
     return run
