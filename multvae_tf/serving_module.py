@@ -1,11 +1,9 @@
 """What is served: a plain `tf.Module` with raw item ids in and out, made from any trained autoencoder."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +11,7 @@ from multvae_tf.autoencoder import MultinomialAutoencoder
 from multvae_tf.errors import RunError
 from multvae_tf.layers import l2_normalize
 from multvae_tf.pipeline import Interactions
+from multvae_tf.plain_function import PlainFunction, finite_value, functions_inlined
 
 # The score of a place that no item takes. Not -inf, which the REST API would write as invalid JSON.
 NO_ITEM_SCORE = -3e38
@@ -68,63 +67,12 @@ class _KnownItems(NamedTuple):
         return tf.stack([self.segment_ids, self.ids], axis=1)
 
 
-@contextlib.contextmanager
-def _functions_inlined() -> Iterator[None]:
-    """Traces the body of every `tf.function` in place: a server refuses functions that XLA must compile."""
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(before)
-
-
-class _PlainFunction(tf.Module):
-    """A function of a Keras model, evaluated on copies of the weights that it reads, and on nothing of Keras.
-
-    Args:
-        model: whose weights the function reads.
-        function: of tensors.
-        *specs: the tensors' specifications.
-
-    Attributes:
-        weights: the copies, in the order of the model's variables.
-
-    Raises:
-        RunError: a weight is not finite.
-    """
-
-    def __init__(self, model: keras.Model, function: Callable, *specs: tf.TypeSpec):
-        super().__init__()
-        trace = tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
-        read = {id(variable) for variable in trace.variables}
-        originals = [variable for variable in model.variables if id(variable.value) in read]
-        self.weights = [_frozen_copy(original) for original in originals]
-
-        def call(*args: tf.Tensor) -> tf.Tensor:
-            with keras.StatelessScope(list(zip(originals, self.weights, strict=True))):
-                return function(*args)
-
-        # Held by a function alone: whatever Keras object is an attribute would be saved too.
-        self._call = call
-
-    def __call__(self, *args: tf.Tensor) -> tf.Tensor:
-        return self._call(*args)
-
-
-def _frozen_copy(variable: keras.Variable) -> tf.Variable:
-    value = variable.numpy()
-    if not np.all(np.isfinite(value.astype(np.float32, copy=False))):
-        raise RunError(f"the model's weight {variable.path} is not finite: train it again")
-    return tf.Variable(value, trainable=False, name=variable.name)
-
-
 class ServingModule(tf.Module):
     """Raw item ids -> table -> encode -> decode -> mask -> top k -> raw item ids, for any number of users.
 
     Every signature's inputs and outputs share dimension 0, the users of a batch, so that a server may merge
     requests. Unknown ids and '' count as absent, repeated ids count once. A history without a known id is
-    answered with `log_popularity`.
+    answered with `log_popularity`. The last product is made in float32, whatever the model's precision.
 
     Args:
         model: its weights are copied.
@@ -158,19 +106,26 @@ class ServingModule(tf.Module):
         self.top_k = min(top_k, num_items)
         self._num_items = num_items
         encode_specs = [tf.TensorSpec([None], tf.int32)] * len(_KnownItems._fields)
-        self._encode = _PlainFunction(
+        self._encode = PlainFunction(
             model,
             lambda *x: model.encode(l2_normalize(cast(Interactions, _KnownItems(*x))))[0],
             *encode_specs,
         )
         nothing = tf.zeros([0], tf.int32)
         latent_dim = self._encode(nothing, nothing, tf.zeros([1], tf.int32)).shape[1]
-        self._decode = _PlainFunction(model, model.decode, tf.TensorSpec([None, latent_dim], tf.float32))
-        # A layer's weights come after those of the layers before it, so this is the last layer's kernel.
-        self._item_vectors = [w for w in self._decode.weights if w.shape.rank == 2][-1]
-        norms = np.linalg.norm(self._item_vectors.numpy(), axis=0)
+        self._hidden = PlainFunction(
+            model, model.decoder_hidden, tf.TensorSpec([None, latent_dim], tf.float32)
+        )
+        kernel, bias = (
+            finite_value(weight) for weight in (model.output_layer.kernel, model.output_layer.bias)
+        )
+        # One column for each item: its kernel, its bias, its log popularity.
+        self._item_columns = tf.Variable(
+            np.concatenate([kernel, [bias, log_popularity(item_popularity)]]), trainable=False
+        )
+        self._is_of_kernel = tf.constant([[1.0]] * len(kernel) + [[0.0]] * 2)
+        norms = np.linalg.norm(kernel, axis=0)
         self._inverse_norms = tf.Variable(1 / np.maximum(norms, 1e-30), trainable=False, dtype=tf.float32)
-        self._popularity = tf.Variable(log_popularity(item_popularity), trainable=False)
         # Number num_items stands for "no item".
         self._item_ids = tf.constant([*item_ids, ""])
         self._titles = tf.constant([*titles, ""])
@@ -187,7 +142,7 @@ class ServingModule(tf.Module):
         functions = {"serving_default": self.recommend} | {
             name: getattr(self, name) for name in INPUT_RANKS if name != "serving_default"
         }
-        with _functions_inlined():
+        with functions_inlined():
             return {
                 name: tf.function(functions[name], autograph=False).get_concrete_function(
                     **{key: tf.TensorSpec([None] * rank, tf.string, name=key) for key, rank in ranks.items()}
@@ -230,9 +185,8 @@ class ServingModule(tf.Module):
         numbers = self._item_numbers.lookup(item_id)
         known = numbers >= 0
         columns = tf.maximum(numbers, 0)
-        products = tf.matmul(
-            tf.gather(self._item_vectors, columns, axis=1), self._item_vectors, transpose_a=True
-        )
+        vectors = tf.gather(self._item_columns, columns, axis=1) * self._is_of_kernel
+        products = tf.matmul(vectors, self._item_columns, transpose_a=True)
         scale = tf.gather(self._inverse_norms, columns)[:, tf.newaxis] * self._inverse_norms
         itself = tf.stack([tf.range(tf.shape(columns)[0]), tf.cast(columns, tf.int32)], axis=1)
         return self._top_items(tf.where(known[:, tf.newaxis], products * scale, NO_ITEM_SCORE), itself)
@@ -258,15 +212,14 @@ class ServingModule(tf.Module):
         return _KnownItems(tf.cast(distinct.result_values, tf.int32), rows, row_lengths)
 
     def _scores(self, seen: _KnownItems) -> tf.Tensor:
-        """The logits, or the log popularity where nothing was seen, float32 [B, num_items]."""
-        logits = self._decode(self._encode(*seen))
-        is_empty = tf.equal(seen.row_lengths, 0)[:, tf.newaxis]
-        # For all batches alike, the selection would be a tenth of a request's time.
-        return tf.cond(
-            tf.reduce_any(is_empty),
-            lambda: tf.where(is_empty, self._popularity, logits),
-            lambda: logits,
-        )
+        """The logits, or the log popularity where nothing was seen, float32 [B, num_items].
+
+        One product, of (h, 1, 0) or (0, 0, 1) with the items' columns: a bias added to it, or a selection
+        between the two rankings, would be a pass over all scores of a request.
+        """
+        h = tf.cast(self._hidden(self._encode(*seen)), tf.float32)
+        is_known = tf.cast(tf.minimum(seen.row_lengths, 1), tf.float32)[:, tf.newaxis]
+        return tf.matmul(tf.concat([h * is_known, is_known, 1 - is_known], axis=1), self._item_columns)
 
     def _recommend(self, seen: _KnownItems, exclude: _KnownItems | None = None) -> Outputs:
         hidden = seen.coordinates

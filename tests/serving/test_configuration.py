@@ -10,18 +10,60 @@ from pathlib import Path
 
 import pytest
 import yaml
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 
 SERVING = Path(__file__).parents[2] / "saved_models" / "serving"
 
 
 def test_the_labels_of_the_models_are_as_documented():
-    text_format = pytest.importorskip("google.protobuf.text_format")
     config = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
     content = text_format.Parse((SERVING / "models.config").read_text(), config.ModelServerConfig())
     (model,) = content.model_config_list.config
     assert (model.name, model.base_path) == ("recommender", "/models/recommender")
     assert dict(model.version_labels) == {"stable": 1, "canary": 1}
     assert model.model_version_policy.latest.num_versions == 2
+
+
+def message_class(name, fields):
+    """A message of the server, which no package on PyPI holds; field -> (number, scalar or message type)."""
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", package=f"test_{name}", syntax="proto3")
+    file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    message = file.message_type.add(name=name)
+    for field_name, (number, kind) in fields.items():
+        is_message = kind.startswith("google")
+        message.field.add(
+            name=field_name,
+            number=number,
+            label=field.LABEL_OPTIONAL,
+            type=field.TYPE_MESSAGE if is_message else getattr(field, f"TYPE_{kind}"),
+            type_name=f".{kind}" if is_message else None,
+        )
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"test_{name}.{name}"))
+
+
+def test_the_batching_parameters_are_those_of_the_server():
+    """As in session_bundle_config.proto of TensorFlow Serving."""
+    int64 = "google.protobuf.Int64Value"
+    numbers = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+    fields = {name: (number, int64) for number, name in enumerate(numbers, start=1)}
+    fields["pad_variable_length_inputs"] = (7, "BOOL")
+    parameters = message_class("BatchingParameters", fields)()
+    text_format.Parse((SERVING / "batching.config").read_text(), parameters)
+    assert parameters.max_batch_size.value == 64
+    assert parameters.pad_variable_length_inputs
+
+
+def test_the_metrics_page_is_configured_as_the_server_reads_it():
+    """As in monitoring_config.proto of TensorFlow Serving: one message in another."""
+    inner = re.fullmatch(r"prometheus_config \{(.*)\}\s*", (SERVING / "monitoring.config").read_text())
+    config = message_class("PrometheusConfig", {"enable": (1, "BOOL"), "path": (2, "STRING")})()
+    text_format.Parse(inner[1], config)
+    assert config.enable
+    assert config.path.startswith("/monitoring/")
 
 
 def test_the_image_is_of_the_installed_tensorflow():

@@ -151,8 +151,9 @@ def test_only_what_is_served_is_saved_and_nothing_of_keras(kind, export_of):
     model, folder = export_of(kind)
     shapes = tf.train.load_checkpoint(str(folder / "variables" / "variables")).get_variable_to_shape_map()
     del shapes["_CHECKPOINTABLE_OBJECT_GRAPH"]
-    expected = [list(variable.shape) for variable in served_weights(model)] + [[NUM_ITEMS], [NUM_ITEMS]]
-    assert sorted(shapes.values()) == sorted(expected)
+    before_output = [list(variable.shape) for variable in served_weights(model)[:-2]]
+    hidden_dim = model.output_layer.kernel.shape[0]
+    assert sorted(shapes.values()) == sorted([*before_output, [hidden_dim + 2, NUM_ITEMS], [NUM_ITEMS]])
     assert b"keras" not in (folder / "saved_model.pb").read_bytes()
 
 
