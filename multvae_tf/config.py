@@ -79,9 +79,19 @@ class Config:
         """This configuration with everything filled in that depends on the data."""
         return self
 
-    def build_model(self, num_items: int) -> MultinomialAutoencoder:
-        """The compiled model for a catalogue of `num_items` items."""
+    def new_model(self, num_items: int) -> MultinomialAutoencoder:
+        """The model for a catalogue of `num_items` items, without an optimizer.
+
+        Raises:
+            RunError: the settings have not been resolved.
+        """
         raise NotImplementedError
+
+    def build_model(self, num_items: int) -> MultinomialAutoencoder:
+        """`new_model`, compiled for training."""
+        model = self.new_model(num_items)
+        model.compile(optimizer=self.new_optimizer())
+        return model
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; `from_json` is the inverse."""
@@ -171,15 +181,9 @@ class MultVAEConfig(BetaConfig, MLPConfig):
         """See `BetaConfig`."""
         return dataclasses.replace(self, **self.resolved_steps(self.num_updates(num_train_users)))
 
-    def build_model(self, num_items: int) -> MultVAE:
-        """A compiled `MultVAE`.
-
-        Raises:
-            RunError: the settings have not been resolved.
-        """
-        model = MultVAE(num_items, beta=self.beta_schedule(), **self._model_options())
-        model.compile(optimizer=self.new_optimizer())
-        return model
+    def new_model(self, num_items: int) -> MultVAE:
+        """See `Config.new_model`."""
+        return MultVAE(num_items, beta=self.beta_schedule(), **self._model_options())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -188,11 +192,9 @@ class MultDAEConfig(MLPConfig):
 
     l2: float = 0.01 / 500
 
-    def build_model(self, num_items: int) -> MultDAE:
-        """A compiled `MultDAE`."""
-        model = MultDAE(num_items, **self._model_options())
-        model.compile(optimizer=self.new_optimizer())
-        return model
+    def new_model(self, num_items: int) -> MultDAE:
+        """See `Config.new_model`."""
+        return MultDAE(num_items, **self._model_options())
 
 
 # Liang et al. 2018, section 4.4: 200 epochs on ML-20M, 100 on Netflix and MSD; the annealing is that of the

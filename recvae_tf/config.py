@@ -88,13 +88,9 @@ class RecVAEConfig(BetaConfig, Config):
         """See `BetaConfig`."""
         return dataclasses.replace(self, **self.resolved_steps(self.num_updates(num_train_users)))
 
-    def build_model(self, num_items: int) -> RecVAE:
-        """A compiled `RecVAE`.
-
-        Raises:
-            RunError: the settings have not been resolved.
-        """
-        model = RecVAE(
+    def new_model(self, num_items: int) -> RecVAE:
+        """See `Config.new_model`."""
+        return RecVAE(
             num_items,
             encoder=self.encoder,
             hidden_dims=self.hidden_dims or None,
@@ -114,8 +110,6 @@ class RecVAEConfig(BetaConfig, Config):
             seed=self.seed,
             dtype=self.dtype_policy,
         )
-        model.compile(self.new_optimizer(), self.new_optimizer())
-        return model
 
 
 # gamma: Shenbin et al. 2020. epochs: the authors' code; more for MSD. ml1m: the settings under

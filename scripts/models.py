@@ -140,7 +140,7 @@ def load_model(folder: RunFolder) -> MultinomialAutoencoder:
         RunError: the folder holds no run, or none that has finished an epoch.
     """
     settings = folder.read_settings()
-    model = stored_config(settings).build_model(settings["dataset"]["num_items"])
+    model = stored_config(settings).new_model(settings["dataset"]["num_items"])
     if not folder.weights_path.exists():
         raise RunError(f"{folder.folder} holds a run without weights: continue it with --resume")
     model.load_weights(folder.weights_path)
