@@ -19,8 +19,8 @@ import tensorflow as tf
 from multvae_tf.autoencoder import MultinomialAutoencoder
 from multvae_tf.errors import RunError
 from multvae_tf.run_folder import RunFolder
-from multvae_tf.serving_module import INPUT_RANKS, ServingModule
-from multvae_tf.serving_warmup import Request, write_warmup
+from multvae_tf.serving.module import INPUT_RANKS, ServingModule
+from multvae_tf.serving.warmup import Request, write_warmup
 
 MANIFEST = "manifest.json"
 _WARMUP_USERS = (1, 8, 32)

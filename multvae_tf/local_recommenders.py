@@ -13,7 +13,7 @@ from multvae_tf.errors import RunError
 from multvae_tf.export import read_manifest
 from multvae_tf.pipeline import Interactions
 from multvae_tf.recommender import Inputs, Outputs, Recommendations, SignatureRecommender, as_text
-from multvae_tf.serving_module import NO_ITEM_SCORE, log_popularity
+from multvae_tf.serving.module import NO_ITEM_SCORE, log_popularity
 
 _MAX_SCORES = 2**25
 

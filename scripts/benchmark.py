@@ -26,12 +26,12 @@ from absl import flags
 
 import data_prep.benchmark
 import multvae_tf.benchmark
+import multvae_tf.serving.benchmark
 import multvae_tf.torch_benchmark
 import recvae_tf.benchmark
 import recvae_tf.torch_benchmark
 from data_prep import synthetic
 from data_prep.files import write_file
-from multvae_tf import serving_benchmark
 from multvae_tf.errors import RunError
 from multvae_tf.models import MultVAE
 from multvae_tf.pipeline import steps_per_epoch, training_batches
@@ -184,7 +184,7 @@ def _generate_elsewhere() -> Path:
 
 def serving() -> dict[str, Any]:
     """Latency and throughput of an exported Mult-VAE, beside its decoder's matrix product alone."""
-    return serving_benchmark.measure(synthetic.SHAPES[FLAGS.shape].num_items)
+    return multvae_tf.serving.benchmark.measure(synthetic.SHAPES[FLAGS.shape].num_items)
 
 
 def _ratios(timings: Timings) -> dict[str, Any]:

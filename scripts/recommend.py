@@ -13,10 +13,11 @@ from pathlib import Path
 import command_line
 from absl import flags
 
-from multvae_tf import bulk, serving_client
+from multvae_tf import bulk
 from multvae_tf.errors import RunError
 from multvae_tf.recommender import Recommender, describe_answer, parse_ids
 from multvae_tf.run_folder import RunFolder, latest_run
+from multvae_tf.serving import clients
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "The folder of the run. Default: the run below runs/ that was started last.")
@@ -61,7 +62,7 @@ def open_recommender() -> Recommender:
     if sum(flag is not None for flag in (FLAGS.run, FLAGS.saved_model, FLAGS.server)) > 1:
         raise RunError("give only one of --run, --saved_model and --server")
     if FLAGS.server:
-        return serving_client.connect(FLAGS.server, FLAGS.name, label=FLAGS.label, timeout=FLAGS.timeout)
+        return clients.connect(FLAGS.server, FLAGS.name, label=FLAGS.label, timeout=FLAGS.timeout)
     import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 
     from multvae_tf.local_recommenders import SavedModelRecommender

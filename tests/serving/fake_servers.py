@@ -9,8 +9,8 @@ import threading
 import grpc
 import numpy as np
 
-from multvae_tf import serving_protos
 from multvae_tf.recommender import as_text
+from multvae_tf.serving import protos
 
 PREDICT_PATHS = ("/v1/models/small:predict", "/v1/models/small/labels/stable:predict")
 
@@ -68,15 +68,15 @@ def grpc_server(predict, failures=()):
             context.abort(*failures.pop(0))
         if request.model_spec.name != "small":
             context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(other)")
-        inputs = {name: as_text(serving_protos.tensor_to_array(t)) for name, t in request.inputs.items()}
-        response = serving_protos.PredictResponse()
+        inputs = {name: as_text(protos.tensor_to_array(t)) for name, t in request.inputs.items()}
+        response = protos.PredictResponse()
         for name, array in predict(request.model_spec.signature_name, inputs).items():
             _fill_fields(response.outputs[name], array)
         return response
 
     handler = grpc.unary_unary_rpc_method_handler(
         answer,
-        request_deserializer=serving_protos.PredictRequest.FromString,
+        request_deserializer=protos.PredictRequest.FromString,
         response_serializer=lambda response: response.SerializeToString(),
     )
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
@@ -92,8 +92,8 @@ def grpc_server(predict, failures=()):
 
 def _fill_fields(tensor, array):
     """As the server answers: values in the typed fields, not as raw content."""
-    serving_protos.fill_tensor(tensor, array)
-    if tensor.dtype != serving_protos.STRING:
+    protos.fill_tensor(tensor, array)
+    if tensor.dtype != protos.STRING:
         tensor.tensor_content = b""
-        field = serving_protos.NUMPY_DTYPES[tensor.dtype][1]
+        field = protos.NUMPY_DTYPES[tensor.dtype][1]
         getattr(tensor, field).extend(array.ravel().tolist())

@@ -10,10 +10,10 @@ import tensorflow as tf
 from serving.exports import ITEM_IDS, MODELS, POPULARITY, TITLES, rows
 from serving.fake_servers import grpc_server, rest_server
 
-from multvae_tf import serving_client, serving_protos
 from multvae_tf.errors import RunError
 from multvae_tf.local_recommenders import RunRecommender, SavedModelRecommender
 from multvae_tf.recommender import describe_answer, id_matrix, parse_ids
+from multvae_tf.serving import clients, protos
 
 HISTORIES = [
     (["item 1", "фильм-3", "?? unknown", "item 50"], []),
@@ -42,7 +42,7 @@ def test_runs_exports_and_servers_print_the_same(export_of, saved, serve):
     model, _ = export_of("multvae")
     run = RunRecommender(model, np.array(ITEM_IDS, object), np.array(TITLES, object), lambda: POPULARITY)
     with server(saved.predict) as address:
-        client = serving_client.connect(prefix + address, "small", label="stable")
+        client = clients.connect(prefix + address, "small", label="stable")
         for history, exclude in HISTORIES:
             expected = describe_answer(run, history, 10, exclude)
             assert describe_answer(saved, history, 10, exclude) == expected
@@ -94,9 +94,9 @@ def unavailable(kind):
 def test_a_server_that_is_not_ready_is_asked_again(saved, serve, monkeypatch):
     server, prefix, kind = serve
     waits = []
-    monkeypatch.setattr(serving_client.time, "sleep", waits.append)
+    monkeypatch.setattr(clients.time, "sleep", waits.append)
     with server(saved.predict, [unavailable(kind)] * 3) as address:
-        client = serving_client.connect(prefix + address, "small")
+        client = clients.connect(prefix + address, "small")
         answer = client.predict("serving_default", {"history": rows(["item 1"])})
     assert answer["item_ids"].shape == (1, 100)
     assert len(waits) == 3
@@ -106,9 +106,9 @@ def test_a_server_that_is_not_ready_is_asked_again(saved, serve, monkeypatch):
 
 def test_a_server_that_stays_unavailable_is_given_up(saved, serve, monkeypatch):
     server, prefix, kind = serve
-    monkeypatch.setattr(serving_client.time, "sleep", lambda _: None)
+    monkeypatch.setattr(clients.time, "sleep", lambda _: None)
     with server(saved.predict, [unavailable(kind)] * 9) as address:
-        client = serving_client.connect(prefix + address, "small", attempts=3)
+        client = clients.connect(prefix + address, "small", attempts=3)
         with pytest.raises(RunError, match=r"is not available after 3 attempts \(Servable is loading\)"):
             client.recommend([["item 1"]], 5)
 
@@ -118,7 +118,7 @@ def test_no_server_at_all(prefix):
     with socket.socket() as unused:
         unused.bind(("localhost", 0))
         address = f"localhost:{unused.getsockname()[1]}"
-        client = serving_client.connect(prefix + address, "small", attempts=2, timeout=2)
+        client = clients.connect(prefix + address, "small", attempts=2, timeout=2)
         with pytest.raises(RunError, match=rf"{address} is not available after 2 attempts"):
             client.recommend([["item 1"]], 5)
 
@@ -131,7 +131,7 @@ def test_a_slow_server_is_not_waited_for(serve):
         return {"scores": np.zeros([1, 1], np.float32)}
 
     with server(slow) as address:
-        client = serving_client.connect(prefix + address, "small", timeout=0.1)
+        client = clients.connect(prefix + address, "small", timeout=0.1)
         with pytest.raises(RunError, match=r"did not answer within 0\.1 s"):
             client.recommend([["item 1"]], 5)
 
@@ -139,7 +139,7 @@ def test_a_slow_server_is_not_waited_for(serve):
 def test_a_refusal_is_handed_on(saved, serve):
     server, prefix, kind = serve
     with server(saved.predict) as address:
-        client = serving_client.connect(prefix + address, "other")
+        client = clients.connect(prefix + address, "other")
         with pytest.raises(RunError, match="refuses the request to the model 'other': Servable not found"):
             client.recommend([["item 1"]], 5)
     bad = (400, '{"error": "bad\\n\\t [[{{node unstack}}]]"}')
@@ -147,12 +147,12 @@ def test_a_refusal_is_handed_on(saved, serve):
         bad = (grpc.StatusCode.INVALID_ARGUMENT, "bad")
     refused = pytest.raises(RunError, match=r"to the model 'small': bad$")
     with server(saved.predict, [bad]) as address, refused:
-        serving_client.connect(prefix + address, "small").recommend([["item 1"]], 5)
+        clients.connect(prefix + address, "small").recommend([["item 1"]], 5)
 
 
 def test_something_else_at_the_port(saved):
     with rest_server(saved.predict, [(200, "<html>"), (404, "<html>")]) as address:
-        client = serving_client.connect(address, "small")
+        client = clients.connect(address, "small")
         with pytest.raises(RunError, match="answers, but not as TensorFlow Serving does"):
             client.recommend([["item 1"]], 5)
         with pytest.raises(RunError, match="HTTP 404"):
@@ -160,9 +160,9 @@ def test_something_else_at_the_port(saved):
 
 
 def test_a_connection_that_breaks_is_tried_again(saved, monkeypatch):
-    monkeypatch.setattr(serving_client.time, "sleep", lambda _: None)
+    monkeypatch.setattr(clients.time, "sleep", lambda _: None)
     with rest_server(saved.predict, [lambda handler: handler.connection.close()]) as address:
-        assert serving_client.connect(address, "small").recommend([["item 1"]], 5).item_ids.shape == (1, 5)
+        assert clients.connect(address, "small").recommend([["item 1"]], 5).item_ids.shape == (1, 5)
 
 
 @pytest.mark.parametrize(
@@ -170,13 +170,13 @@ def test_a_connection_that_breaks_is_tried_again(saved, monkeypatch):
 )
 def test_an_address_must_have_a_port(server):
     with pytest.raises(RunError, match="it must be host:port"):
-        serving_client.connect(server, "small")
+        clients.connect(server, "small")
 
 
 def test_requests_are_what_tensorflow_serving_reads():
     predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
     inputs = {"history": rows(["", "фильм", "a"], ["b"])}
-    ours = serving_protos.predict_request("serving_default", inputs, "small", "canary")
+    ours = protos.predict_request("serving_default", inputs, "small", "canary")
     theirs = predict_pb2.PredictRequest.FromString(ours.SerializeToString())
     assert theirs.model_spec.name == "small"
     assert theirs.model_spec.signature_name == "serving_default"
@@ -205,11 +205,11 @@ def test_responses_of_tensorflow_serving_are_read(values, as_content):
     theirs = tf.make_tensor_proto(values)
     if not as_content and values.dtype != object:
         theirs.tensor_content = b""
-        field = serving_protos.NUMPY_DTYPES[theirs.dtype][1]
+        field = protos.NUMPY_DTYPES[theirs.dtype][1]
         del getattr(theirs, field)[:]
         getattr(theirs, field).extend(values.ravel().tolist())
-    response = serving_protos.PredictResponse()
+    response = protos.PredictResponse()
     response.outputs["y"].ParseFromString(theirs.SerializeToString())
-    found = serving_protos.tensor_to_array(response.outputs["y"])
+    found = protos.tensor_to_array(response.outputs["y"])
     assert found.dtype == values.dtype
     np.testing.assert_array_equal(found, values)

@@ -16,7 +16,7 @@ from multvae_tf.errors import RunError
 from multvae_tf.export import export_model, export_run, read_manifest
 from multvae_tf.models import MultVAE
 from multvae_tf.run_folder import RunFolder
-from multvae_tf.serving_module import INPUT_RANKS
+from multvae_tf.serving.module import INPUT_RANKS
 from recvae_tf.model import RecVAE
 
 

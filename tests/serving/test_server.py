@@ -15,7 +15,7 @@ import pytest
 from serving.exports import MODELS, ask_reloaded, export_small, random_histories, rows
 
 from multvae_tf.errors import RunError
-from multvae_tf.serving_client import connect
+from multvae_tf.serving.clients import connect
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "saved_models" / "serving" / "compose.yaml"

@@ -11,7 +11,7 @@ from multvae_tf.autoencoder import MultinomialAutoencoder
 from multvae_tf.errors import RunError
 from multvae_tf.layers import l2_normalize
 from multvae_tf.pipeline import Interactions
-from multvae_tf.plain_function import PlainFunction, finite_value, functions_inlined
+from multvae_tf.serving.plain_function import PlainFunction, finite_value, functions_inlined
 
 # The score of a place that no item takes. Not -inf, which the REST API would write as invalid JSON.
 NO_ITEM_SCORE = -3e38

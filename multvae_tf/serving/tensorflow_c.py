@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.random  # NumPy's shared libraries must be loaded before TensorFlow's.
 
-from multvae_tf.serving_protos import NUMPY_DTYPES, STRING, as_bytes, dtype_number
+from multvae_tf.serving.protos import NUMPY_DTYPES, STRING, as_bytes, dtype_number
 
 _STRING_SIZE = 24  # bytes of a TF_TString
 _OK = 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multvae_tf.serving_protos import PredictionLog, predict_request, tensor_to_array
+from multvae_tf.serving.protos import PredictionLog, predict_request, tensor_to_array
 
 WARMUP_PATH = Path("assets.extra", "tf_serving_warmup_requests")
 MAX_RECORDS = 1_000

@@ -77,7 +77,7 @@ def _add_field(message: descriptor_pb2.DescriptorProto, name: str, number: int, 
 
 def _message_classes() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(
-        name="multvae_tf/serving_protos.proto", package=_PACKAGE, syntax="proto3"
+        name="multvae_tf/serving/protos.proto", package=_PACKAGE, syntax="proto3"
     )
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)

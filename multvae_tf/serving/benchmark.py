@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from multvae_tf.native_loader import NativeModel
 from multvae_tf.recommender import id_matrix
-from multvae_tf.serving_warmup import read_warmup
+from multvae_tf.serving.native_loader import NativeModel
+from multvae_tf.serving.warmup import read_warmup
 from multvae_tf.timing import alternate
 
 _HISTORY_LENGTH = 70  # about the mean of ML-20M
@@ -60,7 +60,7 @@ def measure(
         _export_matmul(kernel, Path(name, "matmul"))
         arguments = [str(folder), str(Path(name, "matmul")), str(num_items), str(rounds), str(seconds)]
         done = subprocess.run(
-            [sys.executable, "-m", "multvae_tf.serving_benchmark", *arguments],
+            [sys.executable, "-m", "multvae_tf.serving.benchmark", *arguments],
             capture_output=True,  # The runtime logs to standard error whatever its level.
             text=True,
         )

@@ -1,0 +1,1 @@
+"""What TensorFlow Serving is given, what speaks with it, and its own C++ runtime to test that in."""
