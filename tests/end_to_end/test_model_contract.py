@@ -166,6 +166,11 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(config, tmp_path):
     assert histories[0] == histories[1]
 
 
+def test_a_model_has_an_optimizer_only_if_it_is_to_be_trained(config):
+    assert not config.new_model(NUM_ITEMS).compiled
+    assert config.build_model(NUM_ITEMS).optimizer.built
+
+
 def test_mixed_precision_keeps_weights_and_logits_in_float32(config, tmp_path):
     mixed = dataclasses.replace(config, mixed_precision=True)
     model = trained(mixed, tmp_path / "run")
