@@ -121,11 +121,10 @@ class ServingModule(tf.Module):
         )
         # One column for each item: its kernel, its bias, its log popularity.
         self._item_columns = tf.Variable(
-            np.concatenate([kernel, [bias, log_popularity(item_popularity)]]), trainable=False
+            tf.concat([kernel, [bias, log_popularity(item_popularity)]], axis=0), trainable=False
         )
         self._is_of_kernel = tf.constant([[1.0]] * len(kernel) + [[0.0]] * 2)
-        norms = np.linalg.norm(kernel, axis=0)
-        self._inverse_norms = tf.Variable(1 / np.maximum(norms, 1e-30), trainable=False, dtype=tf.float32)
+        self._inverse_norms = tf.Variable(1 / tf.maximum(tf.norm(kernel, axis=0), 1e-30), trainable=False)
         # Number num_items stands for "no item".
         self._item_ids = tf.constant([*item_ids, ""])
         self._titles = tf.constant([*titles, ""])

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from multvae_tf.errors import RunError
@@ -59,13 +58,13 @@ def _frozen_copy(variable: keras.Variable) -> tf.Variable:
     return tf.Variable(finite_value(variable), trainable=False, name=variable.name)
 
 
-def finite_value(variable: keras.Variable) -> np.ndarray:
-    """The value of a weight.
+def finite_value(variable: keras.Variable) -> tf.Tensor:
+    """The value of a weight, not copied.
 
     Raises:
         RunError: it is not finite.
     """
-    value = variable.numpy()
-    if not np.all(np.isfinite(value.astype(np.float32, copy=False))):
+    value = tf.convert_to_tensor(variable.value)
+    if not tf.reduce_all(tf.math.is_finite(value)):
         raise RunError(f"the model's weight {variable.path} is not finite: train it again")
     return value
