@@ -210,8 +210,7 @@ def _sha256(path: Path) -> str:
 def _publish(folder: Path, parent: Path) -> Path:
     """Renames a finished folder to the next version number, also if another export takes one meanwhile."""
     while True:
-        taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
-        target = parent / str(max(taken, default=0) + 1)
+        target = parent / str(max(_versions(parent), default=0) + 1)
         try:
             # Fails if another export has taken the number meanwhile.
             os.rename(folder, target)
@@ -220,6 +219,10 @@ def _publish(folder: Path, parent: Path) -> Path:
                 raise
         else:
             return target
+
+
+def _versions(parent: Path) -> list[int]:
+    return [int(path.name) for path in parent.glob("*") if path.name.isdecimal()]
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -232,8 +235,8 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(
-            f"{folder} holds no exported model: name a folder saved_models/<name>/<version>"
-        ) from None
+        newest = max(_versions(Path(folder)), default=None)
+        wanted = "saved_models/<name>/<version>" if newest is None else f"such as {Path(folder, str(newest))}"
+        raise RunError(f"{folder} holds no exported model: name a version's folder, {wanted}") from None
     except json.JSONDecodeError as error:
         raise RunError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None

@@ -199,7 +199,13 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
 
 
 def test_a_folder_without_an_export_is_refused(tmp_path):
-    with pytest.raises(RunError, match="holds no exported model"):
+    with pytest.raises(
+        RunError, match="holds no exported model: name a version's folder, saved_models/<name>/"
+    ):
+        read_manifest(tmp_path)
+    for version in ("2", "10", "unfinished"):
+        (tmp_path / version).mkdir()
+    with pytest.raises(RunError, match=r"holds no exported model: .*, such as .*10$"):
         read_manifest(tmp_path)
     (tmp_path / "manifest.json").write_text("{\n broken")
     with pytest.raises(RunError, match=r"manifest\.json, line 2: not JSON"):
