@@ -27,7 +27,8 @@ def fused_update(
 ) -> Callable[[list[tf.Tensor]], None]:
     """An update of `variables` by `optimizer`, compiled by XLA.
 
-    Keras' optimizers are chains of elementwise ops, each a pass over all weights; XLA makes one pass of them.
+    Keras' optimizers are chains of elementwise ops, each a pass over all weights; XLA makes a few passes of
+    them, three of Adam's.
 
     Args:
         optimizer: built for these variables.
