@@ -31,7 +31,7 @@ class NativeModel:
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
-        lib = c.library()
+        lib = c.runtime()
         self._graph = lib.TF_NewGraph()
         options, meta = lib.TF_NewSessionOptions(), lib.TF_NewBuffer()
         tags = (ctypes.c_char_p * 1)(b"serve")
@@ -89,7 +89,7 @@ class NativeModel:
     @contextlib.contextmanager
     def _bound(self, signature: str, inputs: Mapping[str, Any]) -> Iterator[Callable[[], list[int]]]:
         """A function that runs a signature and gives new TF_Tensors, in the order of its outputs."""
-        lib = c.library()
+        lib = c.runtime()
         input_names, output_names = self.signatures[signature]
         if set(inputs) != set(input_names):
             raise NativeError(3, f"{signature} takes the inputs {sorted(input_names)}, not {sorted(inputs)}")
@@ -117,7 +117,7 @@ class NativeModel:
 
     def close(self) -> None:
         """Frees the session; the model must not be called again."""
-        lib = c.library()
+        lib = c.runtime()
         with c.Status() as status:
             lib.TF_CloseSession(self._session, status)
         with c.Status() as status:
@@ -126,5 +126,5 @@ class NativeModel:
 
     def _find(self, tensor: str) -> c.Output:
         operation, _, index = tensor.partition(":")
-        found = c.library().TF_GraphOperationByName(self._graph, operation.encode())
+        found = c.runtime().TF_GraphOperationByName(self._graph, operation.encode())
         return c.Output(found, int(index or 0))

@@ -85,7 +85,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 
 @functools.cache
-def library() -> Any:
+def runtime() -> Any:
     """The runtime's functions, with XLA disabled.
 
     Raises:
@@ -109,7 +109,7 @@ def library() -> Any:
 
 def to_tensor(value: Any) -> int:
     """A new TF_Tensor; str and bytes become strings."""
-    lib, array = library(), np.asarray(value)
+    lib, array = runtime(), np.asarray(value)
     number = dtype_number(array)
     shape = (ctypes.c_int64 * array.ndim)(*array.shape)
     num_bytes = array.size * _STRING_SIZE if number == STRING else array.nbytes
@@ -127,7 +127,7 @@ def to_tensor(value: Any) -> int:
 
 def to_array(tensor: int) -> np.ndarray:
     """A copy of a TF_Tensor's content; strings as bytes in an object array."""
-    lib = library()
+    lib = runtime()
     shape = [lib.TF_Dim(tensor, axis) for axis in range(lib.TF_NumDims(tensor))]
     number, data = lib.TF_TensorType(tensor), lib.TF_TensorData(tensor)
     if number != STRING:
@@ -144,7 +144,7 @@ def to_array(tensor: int) -> np.ndarray:
 
 def delete_input(tensor: int) -> None:
     """Frees what `to_tensor` made, the strings too; those of an output belong to the runtime."""
-    lib = library()
+    lib = runtime()
     if lib.TF_TensorType(tensor) == STRING:
         data = lib.TF_TensorData(tensor)
         for position in range(lib.TF_TensorByteSize(tensor) // _STRING_SIZE):
@@ -155,18 +155,18 @@ def delete_input(tensor: int) -> None:
 def delete_outputs(tensors: Iterable[int]) -> None:
     """Frees what the runtime made."""
     for tensor in tensors:
-        library().TF_DeleteTensor(tensor)
+        runtime().TF_DeleteTensor(tensor)
 
 
 class Status:
     """A TF_Status that raises on leaving the block, unless it is OK."""
 
     def __enter__(self) -> int:
-        self._status = library().TF_NewStatus()
+        self._status = runtime().TF_NewStatus()
         return self._status
 
     def __exit__(self, *_: Any) -> None:
-        lib = library()
+        lib = runtime()
         code, message = lib.TF_GetCode(self._status), lib.TF_Message(self._status).decode(errors="replace")
         lib.TF_DeleteStatus(self._status)
         if code != _OK:
