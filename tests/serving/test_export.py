@@ -17,6 +17,7 @@ from multvae_tf.export import export_model, export_run, read_manifest
 from multvae_tf.models import MultVAE
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.serving.module import INPUT_RANKS
+from multvae_tf.serving.plain_function import PlainFunction
 from recvae_tf.model import RecVAE
 
 
@@ -155,6 +156,17 @@ def test_only_what_is_served_is_saved_and_nothing_of_keras(kind, export_of):
     hidden_dim = model.output_layer.kernel.shape[0]
     assert sorted(shapes.values()) == sorted([*before_output, [hidden_dim + 2, NUM_ITEMS], [NUM_ITEMS]])
     assert b"keras" not in (folder / "saved_model.pb").read_bytes()
+
+
+def test_the_weights_of_a_plain_function_stay_when_the_model_changes():
+    model = MODELS["multdae"]()
+    function = PlainFunction(model, model.decode, tf.TensorSpec([None, 20], tf.float32))
+    z = tf.ones([1, 20])
+    before = model.decode(z).numpy()
+    for variable in model.trainable_variables:
+        variable.value.assign_add(tf.ones_like(variable.value))
+    assert not np.allclose(model.decode(z), before)
+    np.testing.assert_allclose(function(z), before, rtol=1e-6, atol=1e-6)
 
 
 def test_the_separator_is_in_no_id(tmp_path):
