@@ -11,7 +11,7 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=["data_prep", "multvae_tf", "multvae_tf.serving", "multvae_tf.studies", "recvae_tf"],
+    packages=["data_prep", "multvae_tf", "multvae_tf.serving", "recvae_tf"],
     python_requires=">=3.10",
     install_requires=[
         "absl-py",

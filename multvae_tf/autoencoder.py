@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from multvae_tf import losses, metrics, ranking, sampled_softmax
+from multvae_tf.batches import HeldOutBatch, Interactions, TrainingBatch
 from multvae_tf.layers import SparseRows, dense_columns, l2_normalize
-from multvae_tf.pipeline import HeldOutBatch, Interactions, TrainingBatch
 
 REPORTED_METRICS = {
     "NDCG@100": (metrics.ndcg_at_k, 100),

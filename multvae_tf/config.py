@@ -7,12 +7,12 @@ from typing import Any
 import keras
 
 from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.batches import steps_per_epoch
 from multvae_tf.beta_config import BetaConfig
 from multvae_tf.errors import check
 from multvae_tf.losses import LIKELIHOODS
 from multvae_tf.models import MultDAE, MultVAE
 from multvae_tf.optimization import OPTIMIZERS
-from multvae_tf.pipeline import steps_per_epoch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ import scipy.sparse
 import tensorflow as tf
 
 from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder, Ranking, rank_batch
+from multvae_tf.batches import HeldOutBatch, evaluation_batches
 from multvae_tf.errors import RunError
-from multvae_tf.pipeline import HeldOutBatch, evaluation_batches
 from multvae_tf.run_folder import write_atomically
 
 _BATCHES_AT_A_TIME = 2

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from multvae_tf.pipeline import Interactions
+from multvae_tf.batches import Interactions
 
 
 class SparseRows(NamedTuple):

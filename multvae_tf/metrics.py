@@ -6,7 +6,7 @@ As in the code of Liang et al. 2018: items of the fold-in get the score -inf, bo
 import numpy as np
 import tensorflow as tf
 
-from multvae_tf.pipeline import Interactions
+from multvae_tf.batches import Interactions
 
 _BLOCK = 16
 

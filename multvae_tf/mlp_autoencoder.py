@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from multvae_tf import losses, optimization
 from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.batches import Interactions
 from multvae_tf.layers import SparseDense, SparseRows
-from multvae_tf.pipeline import Interactions
 
 
 class MLPAutoencoder(MultinomialAutoencoder):

@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from multvae_tf import losses
+from multvae_tf.batches import TrainingBatch
 from multvae_tf.layers import SparseRows, drop_items, l2_normalize, reparameterize
 from multvae_tf.mlp_autoencoder import MLPAutoencoder
-from multvae_tf.pipeline import TrainingBatch
 from multvae_tf.schedules import BetaSchedule, LinearAnnealing
 
 _DROPOUT, _NOISE = 0, 1
@@ -36,7 +36,7 @@ class MultVAE(MLPAutoencoder):
         seed: of the initial weights, the dropout and the noise.
         **kwargs: of `MultinomialAutoencoder`.
 
-    Train with `fit` on `pipeline.training_batches`, compiled with an optimizer alone. In training z is
+    Train with `fit` on `batches.training_batches`, compiled with an optimizer alone. In training z is
     sampled once per user; otherwise z = mu.
 
     Deviations: none.

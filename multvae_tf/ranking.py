@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from multvae_tf import metrics
-from multvae_tf.pipeline import Interactions
+from multvae_tf.batches import Interactions
 
 # The least width of a block; each is narrower than twice this, or than twice k. A catalogue narrower than
 # twice this is one block.

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from multvae_tf import losses
-from multvae_tf.pipeline import Interactions
+from multvae_tf.batches import Interactions
 
 
 class Candidates(NamedTuple):

@@ -14,9 +14,9 @@ import scipy.sparse
 import tensorflow as tf
 
 from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.batches import copied_ahead, evaluation_batches, steps_per_epoch, training_batches
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError
-from multvae_tf.pipeline import copied_ahead, evaluation_batches, steps_per_epoch, training_batches
 from multvae_tf.run_folder import RunFolder, write_atomically
 
 MONITORED = "val_NDCG@100"

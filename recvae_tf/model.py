@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.batches import Interactions, TrainingBatch
 from multvae_tf.layers import SparseRows, drop_items, l2_normalize, reparameterize
 from multvae_tf.optimization import fused_update
-from multvae_tf.pipeline import Interactions, TrainingBatch
 from multvae_tf.schedules import BetaSchedule, PerUserBeta
 from recvae_tf import switches
 from recvae_tf.encoder import Encoder, torch_linear
@@ -55,7 +55,7 @@ class RecVAE(MultinomialAutoencoder):
     Raises:
         ValueError: an option is none of the above, or a number of passes is less than 1.
 
-    Train with `fit` on `pipeline.training_batches(..., passes_per_epoch=model.passes_per_epoch)`.
+    Train with `fit` on `batches.training_batches(..., passes_per_epoch=model.passes_per_epoch)`.
 
     Deviations: Adam's epsilon is added before the bias correction, in the reference after it. The
     reference's joint training never refreshes the old encoder; here every epoch begins with a refresh.

@@ -18,26 +18,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import command_line
-import models
+import benchmarks.data_preparation
+import benchmarks.multvae_steps
+import benchmarks.multvae_torch
+import benchmarks.recvae_steps
+import benchmarks.recvae_torch
+import benchmarks.serving_latency
 import numpy as np
 import scipy.sparse
 from absl import flags
+from benchmarks import synthetic
+from benchmarks.timing import Timings, alternate, peak_memory_bytes
+from cli import command_line, models
 
-import data_prep.benchmark
-import multvae_tf.benchmark
-import multvae_tf.serving.benchmark
-import multvae_tf.torch_benchmark
-import recvae_tf.benchmark
-import recvae_tf.torch_benchmark
-from data_prep import synthetic
 from data_prep.files import write_file
+from multvae_tf.batches import steps_per_epoch, training_batches
 from multvae_tf.errors import RunError
 from multvae_tf.models import MultVAE
-from multvae_tf.pipeline import steps_per_epoch, training_batches
 from multvae_tf.ranking import BLOCK_SIZE
 from multvae_tf.run_folder import RunFolder
-from multvae_tf.timing import Timings, alternate, peak_memory_bytes
 from multvae_tf.training import train
 
 FLAGS = flags.FLAGS
@@ -58,16 +57,18 @@ _INPUT_BATCHES = 100
 _WIDTHS = ("hidden_dims", "latent_dim")
 # What does not make ours another network than that of the other ways; these stay in float32.
 _SETTINGS_OF_ALL_WAYS = {"batch_size", "mixed_precision"}
-_STEPS = {"multvae": multvae_tf.benchmark, "recvae": recvae_tf.benchmark}
+_STEPS = {"multvae": benchmarks.multvae_steps, "recvae": benchmarks.recvae_steps}
 _TORCH_STEPS = {
-    "multvae": multvae_tf.torch_benchmark.torch_step,
-    "recvae": recvae_tf.torch_benchmark.torch_step,
+    "multvae": benchmarks.multvae_torch.torch_step,
+    "recvae": benchmarks.recvae_torch.torch_step,
 }
 
 
 def data_preparation() -> dict[str, Any]:
     """Seconds and peak memory of preparing a CSV of ML-20M's size."""
-    return data_prep.benchmark.prepare(data_prep.benchmark.ratings_csv(Path(FLAGS.benchmark_dir)))
+    return benchmarks.data_preparation.prepare(
+        benchmarks.data_preparation.ratings_csv(Path(FLAGS.benchmark_dir))
+    )
 
 
 def train_step() -> dict[str, Any]:
@@ -118,7 +119,7 @@ def evaluate() -> dict[str, Any]:
     fold_in, held_out = fold_in[has_held_out], held_out[has_held_out]
     given = models.given_fields("multvae")
     model = MultVAE(shape.num_items, **{name: given[name] for name in _WIDTHS if name in given})
-    ways = multvae_tf.benchmark.evaluation_ways(model, batch_size, fold_in, held_out)
+    ways = benchmarks.multvae_steps.evaluation_ways(model, batch_size, fold_in, held_out)
     figures: dict[str, Any] = {"users": len(has_held_out)}
     if _all_scores_fit(batch_size, "plain"):
         ours, plain = (run() for run in ways.values())
@@ -153,7 +154,7 @@ def epoch() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = RunFolder(name)
         folder.create({"config": config.to_json()}, [str(i) for i in range(matrix.shape[1])], None)
-        first_step = multvae_tf.benchmark.FirstStep()
+        first_step = benchmarks.multvae_steps.FirstStep()
         result = train(model, matrix, (fold_in, held_out), config, folder, callbacks=[first_step])
     steps = steps_per_epoch(matrix.shape[0], config.batch_size) * model.passes_per_epoch
     step_ms = 1e3 * result.seconds / result.epochs / steps
@@ -188,7 +189,7 @@ def _generate_elsewhere() -> Path:
 
 def serving() -> dict[str, Any]:
     """Latency and throughput of an exported Mult-VAE, beside its decoder's matrix product alone."""
-    return multvae_tf.serving.benchmark.measure(synthetic.SHAPES[FLAGS.shape].num_items)
+    return benchmarks.serving_latency.measure(synthetic.SHAPES[FLAGS.shape].num_items)
 
 
 def _ratios(timings: Timings) -> dict[str, Any]:

@@ -5,10 +5,8 @@ python scripts/evaluate.py --run=runs/ml20m/multvae/...
 python scripts/evaluate.py --run=... --dataset=other.csv
 """
 
-import command_line
-import dataset_flags
-import models
 from absl import flags
+from cli import command_line, dataset_flags, models
 
 from data_prep import store
 from multvae_tf import report

@@ -4,10 +4,8 @@ python scripts/export.py                                         the run that wa
 python scripts/export.py --run=runs/ml20m/multvae/... --name=recommender --top_k=200
 """
 
-import command_line
-import models
-import served_models
 from absl import flags
+from cli import command_line, models, served_models
 
 from data_prep import store
 from multvae_tf.errors import RunError

@@ -8,9 +8,8 @@ python scripts/prepare_data.py --dataset=ml20m --export_pro_sg=pro_sg
 import shlex
 import sys
 
-import command_line
-import dataset_flags
 from absl import flags
+from cli import command_line, dataset_flags
 
 from data_prep import store
 

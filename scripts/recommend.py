@@ -10,14 +10,13 @@ python scripts/recommend.py --saved_model=... --histories=users.parquet --output
 
 from pathlib import Path
 
-import command_line
 from absl import flags
+from cli import command_line
 
-from multvae_tf import bulk
 from multvae_tf.errors import RunError
-from multvae_tf.recommender import Recommender, describe_answer, parse_ids
 from multvae_tf.run_folder import RunFolder, latest_run
-from multvae_tf.serving import clients
+from multvae_tf.serving import bulk, clients
+from multvae_tf.serving.recommender import Recommender, describe_answer, parse_ids
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "The folder of the run. Default: the run below runs/ that was started last.")
@@ -63,9 +62,9 @@ def open_recommender() -> Recommender:
         raise RunError("give only one of --run, --saved_model and --server")
     if FLAGS.server:
         return clients.connect(FLAGS.server, FLAGS.name, label=FLAGS.label, timeout=FLAGS.timeout)
-    import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
+    from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 
-    from multvae_tf.local_recommenders import SavedModelRecommender
+    from multvae_tf.serving.local import SavedModelRecommender
 
     if FLAGS.saved_model:
         return SavedModelRecommender(FLAGS.saved_model)
@@ -74,11 +73,11 @@ def open_recommender() -> Recommender:
 
 def open_run(run: RunFolder) -> Recommender:
     """The model of a run; its dataset is looked up only for a user of whom nothing is known."""
-    import models
     import numpy as np
+    from cli import models
 
     from data_prep import store
-    from multvae_tf.local_recommenders import RunRecommender
+    from multvae_tf.serving.local import RunRecommender
 
     def item_popularity() -> np.ndarray:
         train = store.load(run.read_settings()["dataset"]["folder"]).train
@@ -89,9 +88,9 @@ def open_run(run: RunFolder) -> Recommender:
 
 def recommend_to_all() -> None:
     """Writes --output from --histories by --saved_model."""
-    import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
+    from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 
-    from multvae_tf.local_recommenders import SavedModelRecommender
+    from multvae_tf.serving.local import SavedModelRecommender
 
     recommender = SavedModelRecommender(FLAGS.saved_model)
     result = bulk.recommend_file(

@@ -14,18 +14,16 @@ import shlex
 import sys
 from pathlib import Path
 
-import command_line
-import dataset_flags
-import models
 from absl import flags
+from cli import command_line, dataset_flags, models
+from studies import document, figures, study, study_file, study_report
+from studies.document import Figure, Heading
+from studies.results import StudyData, StudyResults
+from studies.runner import StudyRunner
 
 from data_prep import store
 from multvae_tf.errors import RunError
 from multvae_tf.schedules import ConstantBeta, CyclicalAnnealing, LinearAnnealing, PerUserBeta
-from multvae_tf.studies import document, figures, report, study, study_file
-from multvae_tf.studies.document import Figure, Heading
-from multvae_tf.studies.results import StudyData, StudyResults
-from multvae_tf.studies.runner import StudyRunner
 
 FLAGS = flags.FLAGS
 dataset_flags.define()
@@ -70,7 +68,7 @@ def main(argv: list[str]) -> None:
     suffix = "" if spec.protocol == "strong" else f"-{spec.protocol}"
     folder = Path(FLAGS.report_dir or f"reports/{the_study.name}-{dataset.name}{suffix}")
     command = shlex.join(["python", "scripts/reproduce.py", *sys.argv[1:]])
-    report.write(StudyResults(the_study, runs, data), command, folder)
+    study_report.write(StudyResults(the_study, runs, data), command, folder)
     print(f"The report is {folder / 'README.md'}, and as one page {folder / 'report.html'}.")
 
 

@@ -15,11 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import command_line
-import dataset_flags
-import models
-import served_models
 from absl import flags
+from cli import command_line, dataset_flags, models, served_models
 
 from data_prep import store
 from data_prep.store import PreparedDataset

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
+from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 
 GOLDENS = Path(__file__).parent / "goldens"
 

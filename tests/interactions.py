@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from multvae_tf.pipeline import Interactions
+from multvae_tf.batches import Interactions
 
 
 def as_interactions(matrix):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from multvae_tf.errors import RunError
-from multvae_tf.recommender import Inputs, Outputs, SignatureRecommender, as_text
 from multvae_tf.serving.protos import PredictResponse, predict_request, tensor_to_array
+from multvae_tf.serving.recommender import Inputs, Outputs, SignatureRecommender, as_text
 
 _FIRST_WAIT = 0.1  # seconds; each wait is twice the one before it, at random up to a half less
 _UNAVAILABLE_STATUSES = (429, 502, 503, 504)

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.batches import Interactions
 from multvae_tf.errors import RunError
 from multvae_tf.layers import l2_normalize
-from multvae_tf.pipeline import Interactions
 from multvae_tf.serving.plain_function import PlainFunction, finite_value, functions_inlined
 
 # The score of a place that no item takes. Not -inf, which the REST API would write as invalid JSON.
@@ -44,7 +44,7 @@ def log_popularity(num_users: np.ndarray) -> np.ndarray:
 class _KnownItems(NamedTuple):
     """The distinct known items of a batch of users, in the form in which the lookup gives them.
 
-    Stands for `pipeline.Interactions` in an encoder, which asks for no more than this.
+    Stands for `batches.Interactions` in an encoder, which asks for no more than this.
 
     Attributes:
         ids: int32 [N], item numbers, the users' one after another.

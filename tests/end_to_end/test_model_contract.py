@@ -11,9 +11,9 @@ import oracle
 import pytest
 from interactions import as_interactions, hold_out, latent_taste_interactions
 
+from multvae_tf.batches import steps_per_epoch
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
 from multvae_tf.evaluation import evaluate, evaluate_popularity, per_user_metrics
-from multvae_tf.pipeline import steps_per_epoch
 from multvae_tf.run_folder import RunFolder
 from multvae_tf.training import train
 from recvae_tf.config import RecVAEConfig

@@ -9,9 +9,9 @@ import tensorflow as tf
 from interactions import as_interactions
 
 from multvae_tf import optimization
+from multvae_tf.batches import TrainingBatch
 from multvae_tf.layers import l2_normalize
 from multvae_tf.models import MultDAE, MultVAE
-from multvae_tf.pipeline import TrainingBatch
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "multvae.npz")
 BATCH = TrainingBatch(as_interactions(scipy.sparse.csr_matrix(GOLDEN["x"])), tf.range(12), None, None)

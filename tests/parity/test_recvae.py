@@ -9,8 +9,8 @@ import scipy.sparse
 import tensorflow as tf
 from interactions import as_interactions
 
+from multvae_tf.batches import TrainingBatch
 from multvae_tf.layers import keep_items, l2_normalize, reparameterize
-from multvae_tf.pipeline import TrainingBatch
 from multvae_tf.schedules import PerUserBeta
 from recvae_tf.model import RecVAE
 

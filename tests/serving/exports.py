@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from multvae_tf.export import export_model
 from multvae_tf.models import MultDAE, MultVAE
+from multvae_tf.serving.export import export_model
 from recvae_tf.model import RecVAE
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 NUM_ITEMS = 300
 TOP_K = 100
 ITEM_IDS = [f"item {number}" if number % 3 else f"фильм-{number}" for number in range(NUM_ITEMS)]
@@ -35,7 +36,7 @@ def export_small(model, saved_models_dir, **options):
 def run_worker(script, *arguments):
     """Runs a script of this folder in a fresh process; returns what it prints."""
     path = Path(__file__).with_name(script)
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(SCRIPTS)}
     done = subprocess.run(
         [sys.executable, str(path), *map(str, arguments)], capture_output=True, text=True, env=environment
     )

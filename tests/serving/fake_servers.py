@@ -9,8 +9,8 @@ import threading
 import grpc
 import numpy as np
 
-from multvae_tf.recommender import as_text
 from multvae_tf.serving import protos
+from multvae_tf.serving.recommender import as_text
 
 PREDICT_PATHS = ("/v1/models/small:predict", "/v1/models/small/labels/stable:predict")
 

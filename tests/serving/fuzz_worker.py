@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from multvae_tf.serving.native_loader import NativeError, NativeModel
+from benchmarks.native_loader import NativeError, NativeModel
 
 NUM_REQUESTS = 10_000
 INVALID_ARGUMENT = 3

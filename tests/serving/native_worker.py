@@ -7,7 +7,7 @@ import pickle
 import sys
 from pathlib import Path
 
-from multvae_tf.serving.native_loader import NativeError, NativeModel
+from benchmarks.native_loader import NativeError, NativeModel
 
 
 def main(folder, requests_path, answers_path):

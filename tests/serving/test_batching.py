@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from serving.exports import ITEM_IDS, ask_natively, random_histories
 
-from multvae_tf.recommender import id_matrix
+from multvae_tf.serving.recommender import id_matrix
 
 
 def merge(requests):

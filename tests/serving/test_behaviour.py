@@ -17,8 +17,8 @@ from serving.exports import (
     text,
 )
 
+from multvae_tf.batches import single_user
 from multvae_tf.layers import l2_normalize
-from multvae_tf.pipeline import single_user
 from multvae_tf.serving.module import NO_ITEM_SCORE
 
 LOG_POPULARITY = np.log((POPULARITY + 1) / (POPULARITY + 1).sum())

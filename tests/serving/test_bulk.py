@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from serving.exports import ITEM_IDS, random_histories
 
-from multvae_tf.bulk import recommend_file
 from multvae_tf.errors import RunError
-from multvae_tf.local_recommenders import SavedModelRecommender
-from multvae_tf.recommender import Recommendations
+from multvae_tf.serving.bulk import recommend_file
+from multvae_tf.serving.local import SavedModelRecommender
+from multvae_tf.serving.recommender import Recommendations
 
 K = 5
 

@@ -11,9 +11,9 @@ from serving.exports import ITEM_IDS, MODELS, POPULARITY, TITLES, rows
 from serving.fake_servers import grpc_server, rest_server
 
 from multvae_tf.errors import RunError
-from multvae_tf.local_recommenders import RunRecommender, SavedModelRecommender
-from multvae_tf.recommender import describe_answer, id_matrix, parse_ids
 from multvae_tf.serving import clients, protos
+from multvae_tf.serving.local import RunRecommender, SavedModelRecommender
+from multvae_tf.serving.recommender import describe_answer, id_matrix, parse_ids
 
 HISTORIES = [
     (["item 1", "фильм-3", "?? unknown", "item 50"], []),

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-
-from multvae_tf.studies import comparison
-from multvae_tf.studies.comparison import Buckets, Difference, paired_differences
+from studies import comparison
+from studies.comparison import Buckets, Difference, paired_differences
 
 
 def draws(random, tables, num_seeds, num_users, *, seed_sd, user_sd, noise_sd=0.0, mean=0.0):

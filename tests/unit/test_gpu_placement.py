@@ -10,8 +10,8 @@ from interactions import hold_out, latent_taste_interactions
 from tensorflow.python.framework import kernels
 
 from multvae_tf import ranking
+from multvae_tf.batches import evaluation_batches, training_batches
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
-from multvae_tf.pipeline import evaluation_batches, training_batches
 from recvae_tf.config import RecVAEConfig
 
 NUM_ITEMS = 40

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from interactions import as_interactions, random_interactions
 
 from multvae_tf import losses, sampled_softmax
+from multvae_tf.batches import training_batches
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
 from multvae_tf.errors import RunError
-from multvae_tf.pipeline import training_batches
 from recvae_tf.config import RecVAEConfig
 
 NUM_ITEMS, HIDDEN = 60, 5

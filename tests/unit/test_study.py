@@ -4,12 +4,12 @@ import dataclasses
 import json
 from pathlib import Path
 
-import models
 import pytest
+from cli import models
+from studies import study, study_file
 
 from multvae_tf.errors import RunError
 from multvae_tf.report import PUBLISHED
-from multvae_tf.studies import study, study_file
 
 STUDIES = sorted((Path(__file__).parents[2] / "scripts" / "studies").glob("*.json"))
 FLAGS_OF = {"multvae": ["latent_dim", "beta"], "multdae": ["latent_dim"]}

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from multvae_tf.recommender import id_matrix
-from multvae_tf.serving.native_loader import NativeModel
+from benchmarks.native_loader import NativeModel
+from benchmarks.timing import alternate
+from multvae_tf.serving.recommender import id_matrix
 from multvae_tf.serving.warmup import read_warmup
-from multvae_tf.timing import alternate
 
 _HISTORY_LENGTH = 70  # about the mean of ML-20M
 _NUM_REQUESTS = 64
@@ -46,8 +46,8 @@ def measure(
         median over the rounds; `first_to_p50`; `batch_64_ms`; `requests_per_second_1_client` and
         `requests_per_second_4_clients`.
     """
-    from multvae_tf.export import export_model
     from multvae_tf.models import MultVAE
+    from multvae_tf.serving.export import export_model
 
     model = MultVAE(num_items)
     kernel = model.decoder_layers[-1].kernel.numpy()
@@ -60,9 +60,10 @@ def measure(
         _export_matmul(kernel, Path(name, "matmul"))
         arguments = [str(folder), str(Path(name, "matmul")), str(num_items), str(rounds), str(seconds)]
         done = subprocess.run(
-            [sys.executable, "-m", "multvae_tf.serving.benchmark", *arguments],
+            [sys.executable, "-m", "benchmarks.serving_latency", *arguments],
             capture_output=True,  # The runtime logs to standard error whatever its level.
             text=True,
+            cwd=Path(__file__).parents[1],
         )
     if done.returncode:
         raise RuntimeError(f"the timing process ended with status {done.returncode}:\n{done.stderr}")

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.batches import Interactions
 from multvae_tf.errors import RunError
-from multvae_tf.export import read_manifest
-from multvae_tf.pipeline import Interactions
-from multvae_tf.recommender import Inputs, Outputs, Recommendations, SignatureRecommender, as_text
+from multvae_tf.serving.export import read_manifest
 from multvae_tf.serving.module import NO_ITEM_SCORE, log_popularity
+from multvae_tf.serving.recommender import Inputs, Outputs, Recommendations, SignatureRecommender, as_text
 
 _MAX_SCORES = 2**25
 

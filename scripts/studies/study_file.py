@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.errors import RunError
 from multvae_tf.report import PUBLISHED
-from multvae_tf.studies.study import EXPECTATIONS, Claim, Expectation, Flags, Setting, Study
+from studies.study import EXPECTATIONS, Claim, Expectation, Flags, Setting, Study
 
 _STUDY: tuple[dict[str, type], Flags] = (
     {"title": str, "varies": str, "model": str, "base": str, "settings": list},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from multvae_tf.errors import RunError
-from multvae_tf.studies.study import Run
+from studies.study import Run
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 

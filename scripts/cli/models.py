@@ -7,11 +7,11 @@ import types
 import typing
 from typing import Any
 
-import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 from absl import flags
 
 import multvae_tf.config
 import recvae_tf.config
+from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 from multvae_tf.autoencoder import MultinomialAutoencoder
 from multvae_tf.config import Config
 from multvae_tf.errors import RunError

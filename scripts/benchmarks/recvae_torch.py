@@ -2,7 +2,7 @@
 
 import scipy.sparse
 
-from recvae_tf.benchmark import (
+from benchmarks.recvae_steps import (
     DEPTH,
     DROPOUT_RATE,
     GAMMA,
@@ -16,7 +16,7 @@ from recvae_tf.benchmark import (
 
 
 def torch_step(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Cycle:
-    """Three encoder updates and a decoder update; arguments as of the builders in `recvae_tf.benchmark`.
+    """Three encoder updates and a decoder update; arguments as of the builders in `benchmarks.recvae_steps`.
 
     Raises:
         ImportError: torch is not installed.

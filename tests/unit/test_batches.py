@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from interactions import as_interactions, random_interactions
 
-from multvae_tf import pipeline
+from multvae_tf.batches import copied_ahead, evaluation_batches, steps_per_epoch, training_batches
 
 MATRIX = random_interactions(num_users=23, num_items=17, density=0.3, seed=0)
 
@@ -18,7 +18,7 @@ def users_of(batches):
 
 
 def test_each_pass_visits_every_user_once_and_keeps_the_partial_batch():
-    batches = users_of(pipeline.training_batches(MATRIX, 5, seed=1, num_epochs=2))
+    batches = users_of(training_batches(MATRIX, 5, seed=1, num_epochs=2))
     assert [len(batch) for batch in batches] == [5, 5, 5, 5, 3] * 2
     for one_pass in (batches[:5], batches[5:]):
         assert sorted(np.concatenate(one_pass)) == list(range(23))
@@ -26,23 +26,21 @@ def test_each_pass_visits_every_user_once_and_keeps_the_partial_batch():
 
 
 def test_batches_hold_the_rows_of_their_users():
-    for batch in pipeline.training_batches(MATRIX, 5, seed=1):
+    for batch in training_batches(MATRIX, 5, seed=1):
         rows = MATRIX[batch.users.numpy()]
         np.testing.assert_array_equal(batch.x.ids, rows.indices)
         np.testing.assert_array_equal(batch.x.row_splits, rows.indptr)
 
 
 def test_a_later_epoch_can_be_had_without_the_earlier_ones():
-    straight = users_of(pipeline.training_batches(MATRIX, 5, seed=1, num_epochs=4, passes_per_epoch=3))
-    resumed = users_of(
-        pipeline.training_batches(MATRIX, 5, seed=1, first_epoch=2, num_epochs=2, passes_per_epoch=3)
-    )
+    straight = users_of(training_batches(MATRIX, 5, seed=1, num_epochs=4, passes_per_epoch=3))
+    resumed = users_of(training_batches(MATRIX, 5, seed=1, first_epoch=2, num_epochs=2, passes_per_epoch=3))
     assert resumed == straight[2 * 3 * 5 :]
 
 
 def test_batches_that_are_copied_ahead_are_the_same():
-    batches = pipeline.training_batches(MATRIX, 5, seed=1)
-    copied = list(pipeline.copied_ahead(batches, "/CPU:0"))
+    batches = training_batches(MATRIX, 5, seed=1)
+    copied = list(copied_ahead(batches, "/CPU:0"))
     assert all("CPU:0" in batch.x.ids.device for batch in copied)
     for one, other in zip(batches, copied, strict=True):
         for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
@@ -50,12 +48,12 @@ def test_batches_that_are_copied_ahead_are_the_same():
 
 
 def test_another_seed_is_another_order():
-    orders = [users_of(pipeline.training_batches(MATRIX, 5, seed=seed)) for seed in (1, 2)]
+    orders = [users_of(training_batches(MATRIX, 5, seed=seed)) for seed in (1, 2)]
     assert orders[0] != orders[1]
 
 
 def test_pass_and_step_numbers():
-    batches = list(pipeline.training_batches(MATRIX, 10, seed=1, num_epochs=2, passes_per_epoch=2))
+    batches = list(training_batches(MATRIX, 10, seed=1, num_epochs=2, passes_per_epoch=2))
     assert [(int(b.pass_number), int(b.step_in_pass)) for b in batches] == [
         (p, s) for _ in range(2) for p in range(2) for s in range(3)
     ]
@@ -65,19 +63,19 @@ def test_evaluation_batches_keep_the_order_and_sort_the_ids():
     unsorted = MATRIX.copy()
     unsorted.indices = np.concatenate([row.indices[::-1] for row in MATRIX])
     unsorted.has_sorted_indices = False
-    batches = list(pipeline.evaluation_batches(MATRIX, unsorted, 10))
+    batches = list(evaluation_batches(MATRIX, unsorted, 10))
     assert [int(b.fold_in.num_rows) for b in batches] == [10, 10, 3]
     np.testing.assert_array_equal(np.concatenate([b.held_out.ids for b in batches]), MATRIX.indices)
 
 
 def test_evaluation_batches_refuse_unlike_shapes():
     with pytest.raises(ValueError, match=r"\(23, 17\), held_out \(23, 16\)"):
-        pipeline.evaluation_batches(MATRIX, MATRIX[:, :16], 10)
+        evaluation_batches(MATRIX, MATRIX[:, :16], 10)
 
 
 def test_dense_matrices_are_refused():
     with pytest.raises(TypeError, match="ndarray"):
-        pipeline.training_batches(MATRIX.toarray(), 5, seed=1)
+        training_batches(MATRIX.toarray(), 5, seed=1)
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -93,4 +91,4 @@ def test_segment_ids_of_any_row_lengths(lengths):
 
 
 def test_steps_per_epoch():
-    assert [pipeline.steps_per_epoch(n, 500) for n in (1, 500, 501, 116_677)] == [1, 1, 2, 234]
+    assert [steps_per_epoch(n, 500) for n in (1, 500, 501, 116_677)] == [1, 1, 2, 234]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from multvae_tf.serving import tensorflow_c as c
+from benchmarks import tensorflow_c as c
+from benchmarks.tensorflow_c import NativeError
 from multvae_tf.serving.protos import MetaGraphDef
-from multvae_tf.serving.tensorflow_c import NativeError
 
 
 class NativeModel:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from multvae_tf.autoencoder import REPORTED_METRICS
-from multvae_tf.studies import comparison, document, figures
-from multvae_tf.studies.comparison import Difference
-from multvae_tf.studies.document import Block, Code, Figure, Heading, Paragraph, Table
-from multvae_tf.studies.results import COVERAGE_KS, MAIN_METRIC, RECALL_K, StudyResults
-from multvae_tf.studies.study import Claim, Expectation
+from studies import comparison, document, figures
+from studies.comparison import Difference
+from studies.document import Block, Code, Figure, Heading, Paragraph, Table
+from studies.results import COVERAGE_KS, MAIN_METRIC, RECALL_K, StudyResults
+from studies.study import Claim, Expectation
 
 _COLUMNS = ("mean", "sd", "se", "difference [95% interval]", "verdict", "published", "its difference")
 _ANSWERS = {True: "holds", False: "does not hold", None: "cannot be told at this size"}

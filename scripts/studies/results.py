@@ -10,10 +10,10 @@ import scipy.sparse
 from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.errors import RunError
 from multvae_tf.evaluation import HeldOutRanking
-from multvae_tf.studies import comparison
-from multvae_tf.studies.comparison import Difference
-from multvae_tf.studies.study import Expectation, Run, Setting, Study
 from multvae_tf.training import MONITORED, read_history
+from studies import comparison
+from studies.comparison import Difference
+from studies.study import Expectation, Run, Setting, Study
 
 MAIN_METRIC = "NDCG@100"
 RECALL_K = 50

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.schedules import BetaSchedule
-from multvae_tf.studies.comparison import Difference
-from multvae_tf.studies.results import SettingResults
+from studies.comparison import Difference
+from studies.results import SettingResults
 
 _SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "multvae_tf"}
 _NO_METADATA: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))

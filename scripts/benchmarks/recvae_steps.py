@@ -11,9 +11,9 @@ import keras
 import scipy.sparse
 import tensorflow as tf
 
+from multvae_tf.batches import Interactions, TrainingBatch
 from multvae_tf.layers import reparameterize
 from multvae_tf.optimization import adam
-from multvae_tf.pipeline import Interactions, TrainingBatch
 from recvae_tf.model import RecVAE
 from recvae_tf.prior import log_normal
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import scipy.sparse
 
-from multvae_tf.benchmark import HIDDEN_DIM, LATENT_DIM, Step
+from benchmarks.multvae_steps import HIDDEN_DIM, LATENT_DIM, Step
 
 
 def torch_step(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Step:
-    """One update on the matrix's batches in turn; arguments as of the builders in `multvae_tf.benchmark`.
+    """One update on the matrix's batches in turn; arguments as of the builders in `benchmarks.multvae_steps`.
 
     Raises:
         ImportError: torch is not installed.

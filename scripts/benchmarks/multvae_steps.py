@@ -14,11 +14,11 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
+from benchmarks.timing import seconds_since_start
 from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder
+from multvae_tf.batches import Interactions, TrainingBatch
 from multvae_tf.evaluation import per_user_metrics
 from multvae_tf.optimization import adam
-from multvae_tf.pipeline import Interactions, TrainingBatch
-from multvae_tf.timing import seconds_since_start
 
 Step = Callable[[], None]
 

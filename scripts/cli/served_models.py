@@ -7,8 +7,8 @@ import scipy.sparse
 from absl import flags
 
 from multvae_tf.autoencoder import MultinomialAutoencoder
-from multvae_tf.export import export_run
 from multvae_tf.run_folder import RunFolder
+from multvae_tf.serving.export import export_run
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from data_prep import synthetic
+from benchmarks import synthetic
 
 NUM_ROWS, NUM_USERS, NUM_ITEMS = 17_900_000, 138_493, 26_744
 _HELDOUT_USERS = 10_000

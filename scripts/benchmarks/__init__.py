@@ -1,0 +1,1 @@
+"""What measures the library: steps, evaluation, data preparation, serving, beside the plain ways."""
