@@ -51,7 +51,7 @@ def main(_: list[str]) -> None:
 def in_the_models_items(
     run: "Run", dataset: PreparedDataset, users: HeldOutUsers
 ) -> list[scipy.sparse.csr_matrix]:
-    """Fold-in and held-out with the columns of the run's model, matched by raw id; says what is left out."""
+    """Fold-in and held-out with the columns of the model, matched by raw id; says what is left out."""
     number_of = {item_id: number for number, item_id in enumerate(run.items.ids)}
     columns = np.array([number_of.get(item_id, -1) for item_id in dataset.item_ids])
     if np.array_equal(columns, np.arange(len(number_of))):
@@ -87,8 +87,8 @@ def require_unseen_users(run: "Run", dataset: PreparedDataset) -> None:
         seen = sum(user in trained_on for user in users.user_ids)
         if seen:
             raise RunError(
-                f"{seen} of the {len(users.user_ids)} {part} users of {dataset.folder} were trained on by {run.folder}: "
-                "test it on users that it has not seen"
+                f"{seen} of the {len(users.user_ids)} {part} users of {dataset.folder} were trained on by "
+                f"{run.folder}: test it on users that it has not seen"
             )
 
 

@@ -96,7 +96,7 @@ def settings(dataset: str, stored: dict[str, Any] | None = None) -> Settings:
 
 
 def described(name: str) -> tuple[str, str] | None:
-    """The description and the default of a flag as the chosen model has it; None if the model does not read it."""
+    """The description and the default of a flag for the chosen model; None if the model does not read it."""
     model, dataset = FLAGS.model, FLAGS.dataset if "dataset" in FLAGS else ""
     parts = chosen_parts(model, given())
     if name == "model":

@@ -1,8 +1,8 @@
 """From names and values to a model and its training: what a command line or a settings file says, resolved.
 
-A setting is an argument of the model's constructor, of an object that the model is handed (its beta, likelihood,
-encoder or prior), or a field of `TrainingConfig`. Names are unique over all of them, so that a flat set of names
-and values says everything.
+A setting is an argument of the model's constructor, of an object that the model is handed (its beta,
+likelihood, encoder or prior), or a field of `TrainingConfig`. A name means the same wherever it occurs, so that
+a flat set of names and values says everything.
 """
 
 import dataclasses
@@ -101,8 +101,8 @@ _MIXED_PRECISION = Option(
     False,
     False,
     False,
-    "Whether matrix products are made in bfloat16, while weights, logits and loss stay in float32; not in the "
-    "papers, and a gain only on processors with such products.",
+    "Whether matrix products are made in bfloat16, while weights, logits and loss stay in float32; not in "
+    "the papers, and a gain only on processors with such products.",
 )
 
 
@@ -178,9 +178,9 @@ def resolve(
 ) -> Settings:
     """What a training is told, from the weakest source to the strongest.
 
-    These are the constructors' defaults, the paper's settings for the dataset, the variant, a settings file, and
-    what is given. What is not read by the chosen model and parts is left out of the first ones, and refused in
-    the last.
+    These are the constructors' defaults, the paper's settings for the dataset, the variant, a settings file,
+    and what is given. What is not read by the chosen model and parts is left out of the first ones, and
+    refused in the last.
 
     Args:
         model: a name of `MODELS`.
@@ -225,8 +225,8 @@ def _unread(
         readers = [f"--model={other}" for other, entry in MODELS.items() if entry.variants]
     readers = list(dict.fromkeys(readers))
     return (
-        f"--{name}={value} has no effect with {' '.join(chosen)}; it is read with {' or '.join(readers)}; leave it "
-        f"out, or choose one of {', '.join(sorted(options))}"
+        f"--{name}={value} has no effect with {' '.join(chosen)}; it is read with {' or '.join(readers)}; leave "
+        f"it out, or choose one of {', '.join(sorted(options))}"
     )
 
 

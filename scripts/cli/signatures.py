@@ -1,4 +1,4 @@
-"""What constructors take, read from their source: names, types, defaults and descriptions, without TensorFlow.
+"""What constructors take, read from their source: names, types, defaults, descriptions; without TensorFlow.
 
 Importing a model imports TensorFlow, which takes seconds; `--help` should not. A class is named as
 "package.module:Class"; its options are the arguments of `__init__`, or the fields of a dataclass, and their

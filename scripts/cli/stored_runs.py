@@ -35,7 +35,7 @@ def chosen_run() -> "Run":
 
 
 def take_settings_file(path: str) -> dict[str, Any]:
-    """Reads the config.json of a run: sets the flags of its data that are not given, returns its other settings.
+    """Reads a run's config.json: sets the flags of its data that are not given, returns its other settings.
 
     Raises:
         RunError: the file is missing or describes no run.
@@ -79,8 +79,8 @@ def require_agreement(run: "Run") -> None:
         shown, told = (tuple(v) if isinstance(v, list) else v for v in (value, stored.get(name)))
         if shown is not None and name != "variant" and shown != told:
             raise RunError(
-                f"{run.settings_path} is of another run: its {name} is {told}, not {shown}; leave --{name} out, or "
-                "choose another --run"
+                f"{run.settings_path} is of another run: its {name} is {told}, not {shown}; leave --{name} out, "
+                "or choose another --run"
             )
     require_same_data(run)
 
@@ -102,8 +102,8 @@ def require_same_data(run: "Run") -> None:
     for name, value in data.get("spec", {}).items():
         if wanted.get(name) != value:
             raise RunError(
-                f"{run.settings_path} is of a run on other data: its {name} is {value}, not {wanted.get(name)}; "
-                "leave the flags of the data out, or choose another --run"
+                f"{run.settings_path} is of a run on other data: its {name} is {value}, not "
+                f"{wanted.get(name)}; leave the flags of the data out, or choose another --run"
             )
 
 
@@ -132,6 +132,6 @@ def dataset_of(run: "Run", data_dir: str) -> PreparedDataset:
             if dataset.fingerprint == info.fingerprint:
                 return dataset
     raise RunError(
-        f"the data of {run.folder} ({info.name}, sha256 {info.fingerprint[:12]}...) is neither in {info.folder} nor "
-        f"below {data_dir}: name the folder of prepared data by --data_dir, or prepare it anew"
+        f"the data of {run.folder} ({info.name}, sha256 {info.fingerprint[:12]}...) is neither in {info.folder} "
+        f"nor below {data_dir}: name the folder of prepared data by --data_dir, or prepare it anew"
     )
