@@ -12,11 +12,10 @@ import scipy.sparse
 from absl import flags
 
 from cli import command_line, dataset_flags, stored_runs
-from data_prep import store
-from data_prep.store import HeldOutUsers, PreparedDataset
 from multvae_tf.errors import RunError
 
 if TYPE_CHECKING:
+    from data_prep.store import HeldOutUsers, PreparedDataset
     from multvae_tf import Run
 
 FLAGS = flags.FLAGS
@@ -30,6 +29,9 @@ with command_line.flag_group("run"):
 def main(_: list[str]) -> None:
     """Prints the table of the validation and the test users."""
     command_line.import_tensorflow()
+    from data_prep import store
+    from multvae_tf import report
+
     run = stored_runs.chosen_run()
     if FLAGS["dataset"].present:
         dataset = store.prepare(dataset_flags.spec_from_flags(), FLAGS.data_dir)
@@ -37,8 +39,6 @@ def main(_: list[str]) -> None:
     else:
         stored_runs.require_same_data(run)
         dataset = stored_runs.dataset_of(run, FLAGS.data_dir)
-    from multvae_tf import report
-
     model = run.model()
     rows = {}
     for part, users in (("test", dataset.test), ("validation", dataset.validation)):
@@ -49,7 +49,7 @@ def main(_: list[str]) -> None:
 
 
 def in_the_models_items(
-    run: "Run", dataset: PreparedDataset, users: HeldOutUsers
+    run: "Run", dataset: "PreparedDataset", users: "HeldOutUsers"
 ) -> list[scipy.sparse.csr_matrix]:
     """Fold-in and held-out with the columns of the model, matched by raw id; says what is left out."""
     number_of = {item_id: number for number, item_id in enumerate(run.items.ids)}
@@ -72,7 +72,7 @@ def in_the_models_items(
     return matched
 
 
-def require_unseen_users(run: "Run", dataset: PreparedDataset) -> None:
+def require_unseen_users(run: "Run", dataset: "PreparedDataset") -> None:
     """Checks that none of the users was trained on, as far as the run's own dataset is at hand.
 
     Raises:

@@ -19,11 +19,10 @@ from absl import flags
 
 import multvae_tf
 from cli import command_line, dataset_flags, model_flags, served_models, stored_runs
-from data_prep import store
-from data_prep.store import PreparedDataset
 from multvae_tf.errors import RunError
 
 if TYPE_CHECKING:
+    from data_prep.store import PreparedDataset
     from multvae_tf import Run
 
 FLAGS = flags.FLAGS
@@ -61,8 +60,10 @@ def main(_: list[str]) -> None:
         served_models.export(run)
 
 
-def trained() -> tuple["Run", PreparedDataset]:
+def trained() -> tuple["Run", "PreparedDataset"]:
     """Prepares the dataset, makes the model that the flags describe, and trains it into a new run."""
+    from data_prep import store
+
     stored = stored_runs.take_settings_file(FLAGS.config) if FLAGS.config else None
     spec = dataset_flags.spec_from_flags()
     settings = model_flags.settings(spec.name, stored)
@@ -76,7 +77,7 @@ def trained() -> tuple["Run", PreparedDataset]:
     return train(settings.new_model(dataset.num_items), dataset, folder, config), dataset
 
 
-def resumed() -> tuple["Run", PreparedDataset]:
+def resumed() -> tuple["Run", "PreparedDataset"]:
     """Continues the run in --run; flags that are given must agree with its settings."""
     if not FLAGS.run:
         raise RunError("--resume needs the run's folder: add --run=runs/<dataset>/<model>/<run>")
@@ -86,7 +87,7 @@ def resumed() -> tuple["Run", PreparedDataset]:
     return train(run.new_model(), dataset, run.folder, run.settings.training), dataset
 
 
-def train(model: Any, dataset: PreparedDataset, folder: str | Path, config: Any) -> "Run":
+def train(model: Any, dataset: "PreparedDataset", folder: str | Path, config: Any) -> "Run":
     """Trains into a run folder, says how to go on if that is stopped, and tests."""
     print(f"{dataset.name}: {dataset.train.shape[0]:,} training users, {dataset.num_items:,} items")
     again = shlex.join(["python", "scripts/train.py", "--resume", f"--run={folder}"])

@@ -10,6 +10,7 @@ from cli.settings import (
     MODELS,
     PART_DESCRIPTIONS,
     PARTS,
+    VARIANT_DESCRIPTION,
     Settings,
     chosen_parts,
     every_option,
@@ -59,7 +60,7 @@ def define(*, default_model: str = "multvae") -> None:
             "variant",
             None,
             list(variants),
-            "Which of the authors' programs the settings follow, where they differ.",
+            VARIANT_DESCRIPTION,
         )
         _define_options([option for name, option in every_option().items() if name not in training])
     with flag_group("training"):
@@ -107,7 +108,7 @@ def described(name: str) -> tuple[str, str] | None:
         return f"{PART_DESCRIPTIONS[name]} One of {', '.join(PARTS[name])}.", parts[name]
     if name == "variant":
         variants = list(MODELS[model].variants)
-        return (f"{FLAGS['variant'].help} One of {', '.join(variants)}.", variants[0]) if variants else None
+        return (f"{VARIANT_DESCRIPTION} One of {', '.join(variants)}.", variants[0]) if variants else None
     options = read_options(model, parts)
     if name not in options:
         return None

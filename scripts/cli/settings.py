@@ -1,8 +1,8 @@
 """From names and values to a model and its training: what a command line or a settings file says, resolved.
 
 A setting is an argument of the model's constructor, of an object that the model is handed (its beta,
-likelihood, encoder or prior), or a field of `TrainingConfig`. A name means the same wherever it occurs, so that
-a flat set of names and values says everything.
+likelihood, encoder or prior), or a field of `TrainingConfig`. A name means the same wherever it occurs, so
+that a flat set of names and values says everything.
 """
 
 import dataclasses
@@ -45,6 +45,8 @@ PART_DESCRIPTIONS = {
     "encoder": "The network that encodes a user: RecVAE's dense one, or Mult-VAE's multilayer perceptron.",
     "prior": "The prior of z: the paper's composite one, or one of those that it is compared with.",
 }
+
+VARIANT_DESCRIPTION = "Which of the authors' programs the settings follow, where those differ."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,8 +227,8 @@ def _unread(
         readers = [f"--model={other}" for other, entry in MODELS.items() if entry.variants]
     readers = list(dict.fromkeys(readers))
     return (
-        f"--{name}={value} has no effect with {' '.join(chosen)}; it is read with {' or '.join(readers)}; leave "
-        f"it out, or choose one of {', '.join(sorted(options))}"
+        f"--{name}={value} has no effect with {' '.join(chosen)}; it is read with {' or '.join(readers)}; "
+        f"leave it out, or choose one of {', '.join(sorted(options))}"
     )
 
 

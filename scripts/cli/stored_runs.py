@@ -9,13 +9,12 @@ from absl import flags
 import multvae_tf
 from cli import dataset_flags, model_flags
 from cli.settings import flat_settings
-from data_prep import store
 from data_prep.errors import DataError
-from data_prep.store import PreparedDataset
 from multvae_tf.errors import RunError
 from multvae_tf.files import read_json
 
 if TYPE_CHECKING:
+    from data_prep.store import PreparedDataset
     from multvae_tf import Run
 
 FLAGS = flags.FLAGS
@@ -54,7 +53,7 @@ def take_settings_file(path: str) -> dict[str, Any]:
     return settings
 
 
-def record_of(dataset: PreparedDataset) -> Any:
+def record_of(dataset: "PreparedDataset") -> Any:
     """What a run keeps of its dataset, a `DataInfo`."""
     from multvae_tf.run import DataInfo
 
@@ -79,8 +78,8 @@ def require_agreement(run: "Run") -> None:
         shown, told = (tuple(v) if isinstance(v, list) else v for v in (value, stored.get(name)))
         if shown is not None and name != "variant" and shown != told:
             raise RunError(
-                f"{run.settings_path} is of another run: its {name} is {told}, not {shown}; leave --{name} out, "
-                "or choose another --run"
+                f"{run.settings_path} is of another run: its {name} is {told}, not {shown}; leave --{name} "
+                "out, or choose another --run"
             )
     require_same_data(run)
 
@@ -107,7 +106,7 @@ def require_same_data(run: "Run") -> None:
             )
 
 
-def dataset_of(run: "Run", data_dir: str) -> PreparedDataset:
+def dataset_of(run: "Run", data_dir: str) -> "PreparedDataset":
     """The dataset that a run was trained on, also if the folders were moved since.
 
     Args:
@@ -117,6 +116,8 @@ def dataset_of(run: "Run", data_dir: str) -> PreparedDataset:
     Raises:
         RunError: it is not found, or was changed.
     """
+    from data_prep import store
+
     info = run.settings.data
     if not info.fingerprint:
         raise RunError(f"{run.folder} was trained on data in memory, which is in no folder")
@@ -132,6 +133,6 @@ def dataset_of(run: "Run", data_dir: str) -> PreparedDataset:
             if dataset.fingerprint == info.fingerprint:
                 return dataset
     raise RunError(
-        f"the data of {run.folder} ({info.name}, sha256 {info.fingerprint[:12]}...) is neither in {info.folder} "
-        f"nor below {data_dir}: name the folder of prepared data by --data_dir, or prepare it anew"
+        f"the data of {run.folder} ({info.name}, sha256 {info.fingerprint[:12]}...) is not in "
+        f"{info.folder}, nor below {data_dir}: name the folder of prepared data by --data_dir, or prepare it anew"
     )
