@@ -98,7 +98,7 @@ def checked_held_out(
 
 
 def import_modules_of(config: Any) -> None:
-    """Imports the modules of this library that a serialised object names: Keras knows what is imported only."""
+    """Imports the modules of this library that a serialised object names: Keras finds no others."""
     if isinstance(config, Mapping):
         module = config.get("module")
         if isinstance(module, str) and module.partition(".")[0] in ("multvae_tf", "recvae_tf"):

@@ -7,8 +7,10 @@ import os
 import platform
 import resource
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -17,14 +19,15 @@ import tensorflow as tf
 
 from multvae_tf import report
 from multvae_tf.batches import steps_per_epoch
-from multvae_tf.errors import RunError, SettingError
+from multvae_tf.errors import SettingError
 from multvae_tf.evaluation import rank_by_popularity
-from multvae_tf.files import sha256, write_json
+from multvae_tf.files import only_writer, sha256, write_json
 from multvae_tf.recommender_model import Matrix, checked_csr, checked_held_out
-from multvae_tf.run import DataInfo, Run, RunMetrics, RunSettings, TrainingConfig
+from multvae_tf.run import DataInfo, Run, RunMetrics, RunSettings, TrainingConfig, check_path
 from multvae_tf.schedules import LinearAnnealing
 from multvae_tf.serving.items import Items
 from multvae_tf.trainable_model import TrainableModel
+from multvae_tf.training.checkpoints import Checkpoints
 from multvae_tf.training.recording import NonFiniteLossGuard, Progress, Recorder
 
 _PACKAGES = ("multvae-tf", "tensorflow", "keras", "numpy", "scipy")
@@ -102,18 +105,27 @@ def train(
         data=data or DataInfo(),
         num_train_users=x.shape[0],
         versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        environment=environment(),
         command=command,
         started=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
     )
     if items is None:
         ids = [str(number) for number in range(model.num_items)]
         items = Items.of(ids, None, x.getnnz(axis=0))
-    run = _open_or_create(folder, settings, items, resume)
-    if isinstance(getattr(model, "beta", None), LinearAnnealing) and model.beta.anneal_cap is None:
-        _find_anneal_cap(run, model, x, validation, items, callbacks)
-    progress = _fit(run, model, x, validation, config, callbacks)
-    _finish(run, model, x, validation, test, progress)
+    check_path(folder)
+    with only_writer(Path(folder)):
+        run = _open_or_create(folder, settings, items, resume)
+        if isinstance(getattr(model, "beta", None), LinearAnnealing) and model.beta.anneal_cap is None:
+            _find_anneal_cap(run, model, x, validation, items, callbacks)
+        progress = _fit(run, model, x, validation, config, callbacks)
+        _finish(run, model, x, validation, test, progress)
     return run
+
+
+def environment() -> dict[str, str]:
+    """What the last bits of a result depend on, beside the versions of the packages."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    return {"threads": str(threads), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")}
 
 
 def described(model: keras.Model) -> dict[str, Any]:
@@ -136,6 +148,13 @@ def _open_or_create(folder: str | os.PathLike[str], settings: RunSettings, items
         return Run.create(folder, settings, items)
     run = Run.open(folder)
     run.require(settings)
+    for name, value in run.settings.environment.items():
+        if settings.environment.get(name) != value:
+            found = settings.environment.get(name)
+            warnings.warn(
+                f"the run began with {name} {value}, and goes on with {found}: its last bits will differ",
+                stacklevel=3,
+            )
     return run
 
 
@@ -177,13 +196,8 @@ def _fit(
     """Trains, from the run's checkpoint if there is one, and leaves the model with its best weights."""
     model.compile(config.new_optimizer(model.default_learning_rate))
     progress = Progress()
-    checkpoint = tf.train.Checkpoint(model=model, progress=progress)
-    manager = tf.train.CheckpointManager(checkpoint, run.checkpoints_path, max_to_keep=1)
-    if manager.latest_checkpoint:
-        try:
-            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise RunError(f"{manager.latest_checkpoint} does not fit this model: {error}") from None
+    checkpoints = Checkpoints(run, model=model, progress=progress)
+    checkpoints.restore()
     first_epoch = int(progress.epochs_done)
     if first_epoch < config.epochs and not progress.has_stalled(config.patience):
         model.fit(
@@ -197,7 +211,7 @@ def _fit(
                 NonFiniteLossGuard(run, steps_per_epoch(x.shape[0], config.batch_size)),
                 keras.callbacks.TensorBoard(str(run.tensorboard_path), write_graph=False),
                 *callbacks,
-                Recorder(run, manager, progress, config.patience),
+                Recorder(run, checkpoints, progress, config.patience),
             ],
         )
     model.load_weights(run.weights_path)
