@@ -20,6 +20,12 @@ from multvae_tf.errors import SettingError, check
 from multvae_tf.evaluation import Estimate, HeldOutRanking, rank_users
 from multvae_tf.ranking import REPORTED_METRICS, Ranking, ScoresOfBlock, rank_batch, top_unseen
 
+if keras.config.backend() != "tensorflow":
+    raise ImportError(
+        f"Keras' backend is {keras.config.backend()}, and these models need TensorFlow: "
+        "set KERAS_BACKEND=tensorflow"
+    )
+
 Matrix: TypeAlias = scipy.sparse.spmatrix | scipy.sparse.sparray
 
 
@@ -124,6 +130,10 @@ class RecommenderModel(keras.Model):
 
     def __init__(self, num_items: int, *, seed: int = 98765, **kwargs: Any):
         super().__init__(**kwargs)
+        floats = keras.config.floatx()
+        check(
+            floats == "float32", "floatx", floats, "float32: Keras' settings file, or set_floatx, changed it"
+        )
         check(num_items >= 1, "num_items", num_items, "at least 1")
         check(0 <= seed < 2**31, "seed", seed, "between 0 and 2147483647")
         self.num_items = num_items

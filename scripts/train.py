@@ -46,7 +46,7 @@ with command_line.flag_group("run"):
 
 def main(_: list[str]) -> None:
     """Load, model, fit, evaluate, print."""
-    command_line.import_tensorflow()
+    command_line.import_tensorflow(stored_runs.environment_of(FLAGS.run) if FLAGS.resume else None)
     run, dataset = resumed() if FLAGS.resume else trained()
     from multvae_tf import report
 
