@@ -39,8 +39,8 @@ def solve_in_place(
     Deviations: in float32, where the reference programs invert in float64.
 
     References:
-        EASE: Steck 2019 (arXiv 1905.03375), eq. 8. EDLAE: Steck 2020 (NeurIPS), eq. 9. RDLAE: Moon, Kim and
-        Lee 2023 (SIGIR, arXiv 2305.12922).
+        EASE: Steck 2019 (arXiv 1905.03375), eq. 8. EDLAE: Steck 2020 (NeurIPS), Autoencoders that don't
+        overfit towards the identity. RDLAE: Moon, Kim and Lee 2023 (SIGIR, arXiv 2305.12922).
     """
     check(l2 >= 0, "l2", l2, "0 or more")
     check(0 <= dropout_rate < 1, "dropout_rate", dropout_rate, "at least 0 and less than 1")
