@@ -7,6 +7,8 @@ All three are one formula. With the penalty L_j = lambda + p / (1 - p) G_jj and 
 so that B_jj <= xi: EASE has p = xi = 0, EDLAE has xi = 0 (there c_j = 1 / P_jj and B_jj = 0).
 """
 
+import math
+
 import numpy as np
 import scipy.linalg.lapack
 
@@ -42,9 +44,7 @@ def solve_in_place(
         EASE: Steck 2019 (arXiv 1905.03375), eq. 8. EDLAE: Steck 2020 (NeurIPS), Autoencoders that don't
         overfit towards the identity. RDLAE: Moon, Kim and Lee 2023 (SIGIR, arXiv 2305.12922).
     """
-    check(l2 >= 0, "l2", l2, "0 or more")
-    check(0 <= dropout_rate < 1, "dropout_rate", dropout_rate, "at least 0 and less than 1")
-    check(0 <= max_self_weight <= 1, "max_self_weight", max_self_weight, "from 0 to 1")
+    check_settings(l2, dropout_rate, max_self_weight)
     diagonal = np.einsum("ii->i", gram)  # A view that can be written.
     penalty = (l2 + dropout_rate / (1 - dropout_rate) * diagonal).astype(gram.dtype)
     diagonal += penalty
@@ -54,6 +54,13 @@ def solve_in_place(
     gram *= -scale
     diagonal[...] = self_weights
     return gram
+
+
+def check_settings(l2: float, dropout_rate: float, max_self_weight: float) -> None:
+    """Raises an error that names the first of the settings of `solve_in_place` that is out of its range."""
+    check(0 <= l2 < math.inf, "l2", l2, "0 or more")
+    check(0 <= dropout_rate < 1, "dropout_rate", dropout_rate, "at least 0 and less than 1")
+    check(0 <= max_self_weight <= 1, "max_self_weight", max_self_weight, "from 0 to 1")
 
 
 def _invert_in_place(matrix: np.ndarray, l2: float) -> None:

@@ -1,5 +1,6 @@
 """SLIM's sparse item-item weights: a non-negative elastic net for each item, on the Gram matrix."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,8 +41,7 @@ def elastic_net_weights(
     References:
         Ning and Karypis 2011 (ICDM), SLIM: Sparse Linear Methods for Top-N Recommender Systems, eq. 3 and 4.
     """
-    check(l1 > 0, "l1", l1, "above 0")
-    check(l2 >= 0, "l2", l2, "0 or more")
+    check_penalties(l1, l2)
     solve = _solver(l1, l2, tolerance)
     columns = []
     for item in range(len(gram)):
@@ -55,6 +55,12 @@ def elastic_net_weights(
         kept = np.flatnonzero(weights)
         columns.append((candidates[kept], weights[kept]))
     return _from_columns(columns)
+
+
+def check_penalties(l1: float, l2: float) -> None:
+    """Raises an error that names the penalty that is out of its range."""
+    check(0 < l1 < math.inf, "l1", l1, "above 0")
+    check(0 <= l2 < math.inf, "l2", l2, "0 or more")
 
 
 def _without_item(gram: np.ndarray, item: int, solve: Callable[..., np.ndarray]) -> np.ndarray:

@@ -98,6 +98,11 @@ def mirror_lower(matrix: np.ndarray) -> None:
         matrix[start:stop, stop:] = matrix[stop:, start:stop].T
 
 
+def is_aligned(array: np.ndarray) -> bool:
+    """Whether TensorFlow can share this array, as it can all that this module makes."""
+    return array.flags.c_contiguous and array.dtype == np.float32 and array.ctypes.data % _ALIGNMENT == 0
+
+
 def _zeros(size: int) -> np.ndarray:
     """Float32 [size, size], at an address at which TensorFlow takes an array without copying it."""
     memory = np.zeros(size * size + _ALIGNMENT // 4, np.float32)
