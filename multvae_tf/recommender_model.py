@@ -1,5 +1,7 @@
 """The door of every model here: Keras' evaluate and predict, and recommend, on scipy matrices."""
 
+import importlib
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import keras
@@ -93,6 +95,16 @@ def checked_held_out(
             "held_out", f"has a 1 in {where}, and so has fold_in: what is seen is never ranked"
         )
     return fold_in, held_out
+
+
+def import_modules_of(config: Any) -> None:
+    """Imports the modules of this library that a serialised object names: Keras knows what is imported only."""
+    if isinstance(config, Mapping):
+        module = config.get("module")
+        if isinstance(module, str) and module.partition(".")[0] in ("multvae_tf", "recvae_tf"):
+            importlib.import_module(module)
+        for value in config.values():
+            import_modules_of(value)
 
 
 class RecommenderModel(keras.Model):
@@ -234,6 +246,7 @@ class RecommenderModel(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RecommenderModel":
         """The inverse of `get_config`; objects among the arguments may be serialised."""
+        import_modules_of(config)
         return cls(
             **{
                 name: keras.saving.deserialize_keras_object(value, custom_objects)

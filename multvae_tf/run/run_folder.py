@@ -13,7 +13,7 @@ import keras
 from multvae_tf.errors import RunError, SettingError
 from multvae_tf.evaluation import HeldOutRanking
 from multvae_tf.files import as_record, read_json, sha256, write_atomically, write_json
-from multvae_tf.recommender_model import RecommenderModel
+from multvae_tf.recommender_model import RecommenderModel, import_modules_of
 from multvae_tf.run.records import RunMetrics, RunSettings
 from multvae_tf.serving.items import Items
 from multvae_tf.serving.local import RunRecommender
@@ -195,9 +195,10 @@ class Run:
         try:
             if not modules <= {"multvae_tf", "recvae_tf"}:
                 raise ValueError(f"the module {modules.pop()} is none of this library")
+            import_modules_of(self.settings.model)
             model = keras.saving.deserialize_keras_object(self.settings.model)
         except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0][:300]
             raise RunError(f"{self.settings_path}: model cannot be made: {reason}") from error
         if not isinstance(model, RecommenderModel):
             raise RunError(
