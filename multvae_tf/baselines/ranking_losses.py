@@ -5,10 +5,12 @@ Ranks count all items of a user from 1, by score; of equal scores the lower item
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from multvae_tf.batches import Interactions
+from multvae_tf.losses import Likelihood
 
 # Rows of (positive, all items) that LambdaRank compares at a time.
 _PAIR_ROWS = 256
@@ -136,3 +138,33 @@ def _lambdas(x: Interactions, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parallel_iterations=1,
     )
     return values, gradients
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class WarpLoss(Likelihood):
+    """`warp_loss` in the place of a likelihood, for an autoencoder that ranks.
+
+    Example:
+        >>> from multvae_tf import MultDAE
+        >>> from multvae_tf.baselines import WarpLoss
+        >>> model = MultDAE(100, likelihood=WarpLoss())
+    """
+
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """See `warp_loss`."""
+        return warp_loss(x, logits)
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class LambdaRankLoss(Likelihood):
+    """`lambdarank_loss` in the place of a likelihood, for an autoencoder that ranks.
+
+    Example:
+        >>> from multvae_tf import MultVAE
+        >>> from multvae_tf.baselines import LambdaRankLoss
+        >>> model = MultVAE(100, likelihood=LambdaRankLoss())
+    """
+
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """See `lambdarank_loss`."""
+        return lambdarank_loss(x, logits)
