@@ -146,6 +146,9 @@ class RecommenderModel(keras.Model):
         """The scores by which items are recommended, by blocks of items; see `ranking.ScoresOfBlock`."""
         raise NotImplementedError
 
+    def prepare_loading(self) -> None:
+        """Makes room for weights that only `fit` makes otherwise; called before `load_weights`."""
+
     def call(self, x: Interactions, training: bool = False) -> tf.Tensor:
         """The scores of all items, float32 [B, num_items]."""
         return self.scores(Interactions(*x))(0, self.num_items)

@@ -224,6 +224,7 @@ class Run:
         if not self.weights_path.exists():
             raise RunError(f"{self.folder} holds a run without weights: resume it")
         self._verify(self.weights_path)
+        model.prepare_loading()
         try:
             model.load_weights(self.weights_path)
         except (ValueError, OSError, KeyError) as error:
