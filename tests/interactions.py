@@ -12,6 +12,13 @@ def as_interactions(matrix):
     return Interactions(tf.constant(matrix.indices, tf.int32), tf.constant(matrix.indptr, tf.int32))
 
 
+def single_user(items):
+    """A batch of one user with these item numbers."""
+    return Interactions(
+        tf.constant(items, tf.int32, shape=[len(items)]), tf.constant([0, len(items)], tf.int32)
+    )
+
+
 def random_interactions(num_users, num_items, density, seed):
     """CSR [num_users, num_items] of independent ones."""
     rng = np.random.default_rng(seed)
