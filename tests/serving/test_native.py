@@ -85,7 +85,7 @@ def test_the_native_loader_has_xla_disabled_as_the_server_does(tmp_path):
 def test_warmup_replays_without_error(kind, export_of, tmp_path):
     _, folder = export_of(kind)
     requests = list(read_warmup(folder))
-    assert {signature for signature, _ in requests} == set(INPUT_RANKS)
+    assert {signature for signature, _ in requests} == set(AutoencoderModule.input_ranks)
     assert len(requests) <= MAX_RECORDS
     for (signature, _), answer in zip(requests, ask_natively(folder, requests, tmp_path), strict=True):
         assert isinstance(answer, dict), f"{signature}: {answer}"
