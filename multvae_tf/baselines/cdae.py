@@ -155,6 +155,12 @@ class CDAE(MultDAE):
         if config["num_users"]:
             self._make_user_vectors(config["num_users"])
 
+    def load_own_variables(self, store: Any) -> None:
+        """Takes the users' vectors from Keras' store, and makes room for them in a new model."""
+        if self.user_vectors is None and len(store.keys()):
+            self._make_user_vectors(store["0"].shape[0])
+        super().load_own_variables(store)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         config = super().get_config()
