@@ -83,6 +83,8 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+if "keras" not in sys.modules:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 if "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")

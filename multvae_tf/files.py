@@ -1,17 +1,21 @@
 """Files that are written whole or not at all, and JSON files whose content has a type; no TensorFlow."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
+import filelock
+
 from multvae_tf.errors import RunError
 
+_WRITING = ".writing-"
 _Record = TypeVar("_Record")
 _JSON_TYPES: dict[Any, tuple[type, ...]] = {float: (float, int), int: (int,), str: (str,), bool: (bool,)}
 
@@ -19,16 +23,50 @@ _JSON_TYPES: dict[Any, tuple[type, ...]] = {float: (float, int), int: (int,), st
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """Writes a file under a temporary name beside `path`, then renames it: readers see all of it or none.
 
+    The content is on the disk before the name is: a power cut leaves no empty file either.
+
     Args:
         path: the file.
         write: writes the file at the path that it is given, which keeps the suffix of `path`.
     """
-    temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{_WRITING}{os.getpid()}-{path.name}")
     try:
         write(temporary)
+        sync(temporary)
         os.replace(temporary, path)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Returns when a file, or what names a folder holds, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keeps other processes from writing into a folder; what killed ones left half-written is removed.
+
+    Raises:
+        RunError: another process is writing into it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise RunError(f"another process is writing into {folder}: wait for it, or choose another") from None
+    try:
+        for left_over in folder.glob(f"{_WRITING}*"):
+            left_over.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
 
 
 def sha256(path: Path) -> str:

@@ -26,6 +26,22 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         "msd": {"epochs": 100},  # section 4.4
         OTHER: {},
     },
+    # Steck 2019, section 4.
+    "ease": {"ml20m": {"l2": 500.0}, "netflix": {"l2": 1000.0}, "msd": {"l2": 200.0}, OTHER: {}},
+    # The settings in the public code of Moon et al. 2023, for MSD with dropout .25.
+    "edlae": {
+        "ml20m": {"l2": 300.0, "dropout_rate": 0.33},
+        "netflix": {"l2": 500.0, "dropout_rate": 0.33},
+        "msd": {"l2": 70.0, "dropout_rate": 0.25},
+        OTHER: {},
+    },
+    # Moon et al. 2023 for ML-20M.
+    "rdlae": {"ml20m": {"l2": 1000.0, "dropout_rate": 0.2, "max_self_weight": 0.6}, OTHER: {}},
+    "elsa": {OTHER: {"epochs": 20}},
+    "slim": {OTHER: {}},
+    "itemknn": {OTHER: {}},
+    "popularity": {OTHER: {}},
+    "wmf": {OTHER: {}},
 }
 
 # NDCG@100, Recall@20, Recall@50 on the test users of the strong protocol: Liang et al. 2018, table 2

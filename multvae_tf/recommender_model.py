@@ -20,6 +20,12 @@ from multvae_tf.errors import SettingError, check
 from multvae_tf.evaluation import Estimate, HeldOutRanking, rank_users
 from multvae_tf.ranking import REPORTED_METRICS, Ranking, ScoresOfBlock, rank_batch, top_unseen
 
+if keras.config.backend() != "tensorflow":
+    raise ImportError(
+        f"Keras' backend is {keras.config.backend()}, and these models need TensorFlow: "
+        "set KERAS_BACKEND=tensorflow"
+    )
+
 Matrix: TypeAlias = scipy.sparse.spmatrix | scipy.sparse.sparray
 
 
@@ -98,7 +104,7 @@ def checked_held_out(
 
 
 def import_modules_of(config: Any) -> None:
-    """Imports the modules of this library that a serialised object names: Keras knows what is imported only."""
+    """Imports the modules of this library that a serialised object names: Keras finds no others."""
     if isinstance(config, Mapping):
         module = config.get("module")
         if isinstance(module, str) and module.partition(".")[0] in ("multvae_tf", "recvae_tf"):
@@ -124,6 +130,10 @@ class RecommenderModel(keras.Model):
 
     def __init__(self, num_items: int, *, seed: int = 98765, **kwargs: Any):
         super().__init__(**kwargs)
+        floats = keras.config.floatx()
+        check(
+            floats == "float32", "floatx", floats, "float32: Keras' settings file, or set_floatx, changed it"
+        )
         check(num_items >= 1, "num_items", num_items, "at least 1")
         check(0 <= seed < 2**31, "seed", seed, "between 0 and 2147483647")
         self.num_items = num_items
@@ -135,6 +145,9 @@ class RecommenderModel(keras.Model):
     def scores(self, x: Interactions) -> ScoresOfBlock:
         """The scores by which items are recommended, by blocks of items; see `ranking.ScoresOfBlock`."""
         raise NotImplementedError
+
+    def prepare_loading(self) -> None:
+        """Makes room for weights that only `fit` makes otherwise; called before `load_weights`."""
 
     def call(self, x: Interactions, training: bool = False) -> tf.Tensor:
         """The scores of all items, float32 [B, num_items]."""

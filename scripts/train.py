@@ -46,7 +46,7 @@ with command_line.flag_group("run"):
 
 def main(_: list[str]) -> None:
     """Load, model, fit, evaluate, print."""
-    command_line.import_tensorflow()
+    command_line.import_tensorflow(stored_runs.environment_of(FLAGS.run) if FLAGS.resume else None)
     run, dataset = resumed() if FLAGS.resume else trained()
     from multvae_tf import report
 
@@ -70,7 +70,8 @@ def trained() -> tuple["Run", "PreparedDataset"]:
     config = settings.training()
     dataset = store.prepare(spec, FLAGS.data_dir)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{started}-{os.getpid()}-seed{settings.values['seed']}"
+    seed = settings.values.get("seed", 0)
+    name = f"{started}-{os.getpid()}-seed{seed}"
     folder = FLAGS.run or Path("runs", dataset.name, settings.model, name)
     if multvae_tf.Run(folder).settings_path.exists():
         raise RunError(f"{folder} already holds a run: continue it with --resume, or name another --run")

@@ -159,6 +159,11 @@ class DenseItemModel(SolvedModel):
         self._check_fitted()
         return dense_scores(tf.convert_to_tensor(self.item_weights), x)
 
+    def prepare_loading(self) -> None:
+        """See `RecommenderModel.prepare_loading`."""
+        if not self.is_fitted:
+            self._make_item_weights("zeros")
+
     def get_build_config(self) -> dict[str, Any]:
         """Whether there are weights to load."""
         return {"is_fitted": self.is_fitted}
@@ -166,4 +171,4 @@ class DenseItemModel(SolvedModel):
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Makes room for the weights of a fitted model."""
         if config["is_fitted"]:
-            self._make_item_weights("zeros")
+            self.prepare_loading()

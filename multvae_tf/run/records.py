@@ -82,6 +82,7 @@ class RunSettings:
         data: on what.
         num_train_users: rows of the training data.
         versions: of Python and the packages.
+        environment: what the last bits of a result depend on: threads, and whether oneDNN computes.
         command: that started the run, '' if it was started from Python.
         started: when, in UTC.
     """
@@ -91,6 +92,7 @@ class RunSettings:
     data: DataInfo
     num_train_users: int
     versions: dict[str, str]
+    environment: dict[str, str]
     command: str
     started: str
 

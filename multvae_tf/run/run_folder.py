@@ -21,6 +21,14 @@ from multvae_tf.serving.local import RunRecommender
 _PATTERN_CHARACTERS = "[]*?\\"
 
 
+def check_path(folder: str | os.PathLike[str]) -> None:
+    """Raises `SettingError` for a path with a character that TensorFlow takes for a pattern."""
+    path = str(Path(folder).resolve())
+    if any(character in path for character in _PATTERN_CHARACTERS):
+        told = "TensorFlow takes [ ] * ? and \\ in a path for a pattern; choose another"
+        raise SettingError("folder", f"is {path}: {told}")
+
+
 class Run:
     """A run folder and what lies in it; it can be moved, and needs its data for nothing but more training.
 
@@ -82,12 +90,7 @@ class Run:
             RunError: the folder already holds a run.
         """
         run = cls(folder)
-        path = str(run.folder.resolve())
-        if any(character in path for character in _PATTERN_CHARACTERS):
-            raise SettingError(
-                "folder",
-                f"is {path}: TensorFlow takes [ ] * ? and \\ in a path for a pattern; choose another",
-            )
+        check_path(folder)
         if run.settings_path.exists():
             raise RunError(f"{run.folder} already holds a run: resume it, or choose another folder")
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -116,6 +119,11 @@ class Run:
                     f"{self.settings_path} is of another run: its {field} is {stored.get(field)}, not "
                     f"{value}; leave the setting out, or choose another folder"
                 )
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an epoch has left something."""
+        return self.history_path.exists() or self.weights_path.exists()
 
     @property
     def is_finished(self) -> bool:
@@ -216,6 +224,7 @@ class Run:
         if not self.weights_path.exists():
             raise RunError(f"{self.folder} holds a run without weights: resume it")
         self._verify(self.weights_path)
+        model.prepare_loading()
         try:
             model.load_weights(self.weights_path)
         except (ValueError, OSError, KeyError) as error:

@@ -11,6 +11,7 @@ from multvae_tf.errors import RunError
 from multvae_tf.files import write_atomically
 from multvae_tf.ranking import MONITORED
 from multvae_tf.run import Run
+from multvae_tf.training.checkpoints import Checkpoints
 
 
 class Progress(tf.Module):
@@ -35,15 +36,15 @@ class Recorder(keras.callbacks.Callback):
 
     Args:
         run: where it records.
-        manager: of the checkpoints.
-        progress: part of what the manager saves.
+        checkpoints: of the model and the progress.
+        progress: how far the run has come.
         patience: see `TrainingConfig`.
     """
 
-    def __init__(self, run: Run, manager: tf.train.CheckpointManager, progress: Progress, patience: int):
+    def __init__(self, run: Run, checkpoints: Checkpoints, progress: Progress, patience: int):
         super().__init__()
         self._run = run
-        self._manager = manager
+        self._checkpoints = checkpoints
         self._progress = progress
         self._patience = patience
         self._history = run.history[: int(progress.epochs_done)]
@@ -70,11 +71,7 @@ class Recorder(keras.callbacks.Callback):
             progress.best_value.assign(values[f"val_{MONITORED}"])
             progress.best_epoch.assign(epoch + 1)
             write_atomically(self._run.weights_path, self.model.save_weights)
-        try:
-            self._manager.save()
-        except tf.errors.OpError as error:
-            where = f"the checkpoint of epoch {epoch + 1} in {self._manager.directory}"
-            raise OSError(f"{where} cannot be written: {error.message}") from None
+        self._checkpoints.save(epoch + 1)
         if progress.has_stalled(self._patience):
             self.model.stop_training = True
 

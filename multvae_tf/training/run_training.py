@@ -7,8 +7,11 @@ import os
 import platform
 import resource
 import sys
+import time
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -17,14 +20,15 @@ import tensorflow as tf
 
 from multvae_tf import report
 from multvae_tf.batches import steps_per_epoch
-from multvae_tf.errors import RunError, SettingError
+from multvae_tf.errors import SettingError
 from multvae_tf.evaluation import rank_by_popularity
-from multvae_tf.files import sha256, write_json
-from multvae_tf.recommender_model import Matrix, checked_csr, checked_held_out
-from multvae_tf.run import DataInfo, Run, RunMetrics, RunSettings, TrainingConfig
+from multvae_tf.files import only_writer, sha256, write_atomically, write_json
+from multvae_tf.recommender_model import Matrix, RecommenderModel, checked_csr, checked_held_out
+from multvae_tf.run import DataInfo, Run, RunMetrics, RunSettings, TrainingConfig, check_path
 from multvae_tf.schedules import LinearAnnealing
 from multvae_tf.serving.items import Items
 from multvae_tf.trainable_model import TrainableModel
+from multvae_tf.training.checkpoints import Checkpoints
 from multvae_tf.training.recording import NonFiniteLossGuard, Progress, Recorder
 
 _PACKAGES = ("multvae-tf", "tensorflow", "keras", "numpy", "scipy")
@@ -38,7 +42,7 @@ class HeldOut(NamedTuple):
 
 
 def train(
-    model: TrainableModel,
+    model: RecommenderModel,
     x: Matrix,
     validation_data: tuple[Matrix, Matrix],
     *,
@@ -85,35 +89,52 @@ def train(
         >>> run = train(MultVAE(1000), x, (a, b), folder="runs/mine", config=config)  # doctest: +SKIP
     """
     config = TrainingConfig() if config is None else config
-    if config.learning_rate is None:
-        config = dataclasses.replace(config, learning_rate=model.default_learning_rate)
     x = checked_csr(x, "x", model.num_items)
     validation = HeldOut(*checked_held_out(*validation_data, model.num_items))
     test = HeldOut(*checked_held_out(*test_data, model.num_items)) if test_data is not None else None
     for name, users in (("validation_data", validation), ("test_data", test)):
         if users is not None and not users.held_out.nnz:
             raise SettingError(name, f"has no held-out item of any of its {users.held_out.shape[0]} users")
-    if model.compiled and int(model.step):
-        raise SettingError("model", f"has made {int(model.step)} updates; a run starts from initial weights")
-    model.prepare_training(x.shape[0], model.num_updates(x.shape[0], config.batch_size, config.epochs))
+    if isinstance(model, TrainableModel):
+        config = _prepare(model, x, config)
     settings = RunSettings(
         model=described(model),
         training=config,
         data=data or DataInfo(),
         num_train_users=x.shape[0],
         versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        environment=environment(),
         command=command,
         started=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
     )
     if items is None:
         ids = [str(number) for number in range(model.num_items)]
         items = Items.of(ids, None, x.getnnz(axis=0))
-    run = _open_or_create(folder, settings, items, resume)
-    if isinstance(getattr(model, "beta", None), LinearAnnealing) and model.beta.anneal_cap is None:
-        _find_anneal_cap(run, model, x, validation, items, callbacks)
-    progress = _fit(run, model, x, validation, config, callbacks)
-    _finish(run, model, x, validation, test, progress)
+    check_path(folder)
+    with only_writer(Path(folder)):
+        run = _open_or_create(folder, settings, items, resume)
+        if isinstance(getattr(model, "beta", None), LinearAnnealing) and model.beta.anneal_cap is None:
+            _find_anneal_cap(run, model, x, validation, items, callbacks)
+        fit = _fit if isinstance(model, TrainableModel) else _solve
+        progress = fit(run, model, x, validation, config, callbacks)
+        _finish(run, model, x, validation, test, progress)
     return run
+
+
+def _prepare(model: TrainableModel, x: scipy.sparse.csr_matrix, config: TrainingConfig) -> TrainingConfig:
+    """Fills in what the model and the settings leave open until the data is known."""
+    if model.compiled and int(model.step):
+        raise SettingError("model", f"has made {int(model.step)} updates; a run starts from initial weights")
+    model.prepare_training(x.shape[0], model.num_updates(x.shape[0], config.batch_size, config.epochs))
+    if config.learning_rate is None:
+        return dataclasses.replace(config, learning_rate=model.default_learning_rate)
+    return config
+
+
+def environment() -> dict[str, str]:
+    """What the last bits of a result depend on, beside the versions of the packages."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    return {"threads": str(threads), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")}
 
 
 def described(model: keras.Model) -> dict[str, Any]:
@@ -136,6 +157,13 @@ def _open_or_create(folder: str | os.PathLike[str], settings: RunSettings, items
         return Run.create(folder, settings, items)
     run = Run.open(folder)
     run.require(settings)
+    for name, value in run.settings.environment.items():
+        if settings.environment.get(name) != value:
+            found = settings.environment.get(name)
+            warnings.warn(
+                f"the run began with {name} {value}, and goes on with {found}: its last bits will differ",
+                stacklevel=3,
+            )
     return run
 
 
@@ -177,13 +205,8 @@ def _fit(
     """Trains, from the run's checkpoint if there is one, and leaves the model with its best weights."""
     model.compile(config.new_optimizer(model.default_learning_rate))
     progress = Progress()
-    checkpoint = tf.train.Checkpoint(model=model, progress=progress)
-    manager = tf.train.CheckpointManager(checkpoint, run.checkpoints_path, max_to_keep=1)
-    if manager.latest_checkpoint:
-        try:
-            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise RunError(f"{manager.latest_checkpoint} does not fit this model: {error}") from None
+    checkpoints = Checkpoints(run, model=model, progress=progress)
+    checkpoints.restore()
     first_epoch = int(progress.epochs_done)
     if first_epoch < config.epochs and not progress.has_stalled(config.patience):
         model.fit(
@@ -197,16 +220,44 @@ def _fit(
                 NonFiniteLossGuard(run, steps_per_epoch(x.shape[0], config.batch_size)),
                 keras.callbacks.TensorBoard(str(run.tensorboard_path), write_graph=False),
                 *callbacks,
-                Recorder(run, manager, progress, config.patience),
+                Recorder(run, checkpoints, progress, config.patience),
             ],
         )
     model.load_weights(run.weights_path)
     return progress
 
 
+def _solve(
+    run: Run,
+    model: RecommenderModel,
+    x: scipy.sparse.csr_matrix,
+    validation: HeldOut,
+    config: TrainingConfig,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> Progress:
+    """Fits a model that is not trained batch by batch, unless the run has its weights already: one epoch."""
+    progress = Progress()
+    progress.epochs_done.assign(1)
+    progress.best_epoch.assign(1)
+    if run.weights_path.exists():
+        model.prepare_loading()
+        model.load_weights(run.weights_path)
+    else:
+        started = time.perf_counter()
+        history = model.fit(
+            x, batch_size=config.batch_size, validation_data=validation, callbacks=callbacks
+        ).history
+        progress.seconds.assign(time.perf_counter() - started)
+        run.write_history([{"epoch": 1, **{name: float(values[-1]) for name, values in history.items()}}])
+        if described(model) != run.settings.model:
+            run.rewrite_settings(dataclasses.replace(run.settings, model=described(model)))
+        write_atomically(run.weights_path, model.save_weights)
+    return progress
+
+
 def _finish(
     run: Run,
-    model: TrainableModel,
+    model: RecommenderModel,
     x: scipy.sparse.csr_matrix,
     validation: HeldOut,
     test: HeldOut | None,
@@ -218,6 +269,7 @@ def _finish(
     if test_ranking:
         test_ranking.save(run.test_users_path)
     seconds = float(progress.seconds)
+    passes = model.passes_per_epoch if isinstance(model, TrainableModel) else 1
     metrics = RunMetrics(
         best_epoch=int(progress.best_epoch),
         epochs=epochs,
@@ -225,7 +277,7 @@ def _finish(
         test=test_ranking.estimates() if test_ranking else None,
         popularity=rank_by_popularity(x, *(test or validation)).estimates(),
         seconds=seconds,
-        users_per_second=epochs * x.shape[0] * model.passes_per_epoch / seconds,
+        users_per_second=epochs * x.shape[0] * passes / seconds if seconds else 0.0,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         hardware=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         sha256={path.name: sha256(path) for path in (run.weights_path, run.items_path)},

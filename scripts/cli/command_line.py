@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from absl import app, flags, logging
 
@@ -27,8 +28,15 @@ def flag_group(name: str) -> Iterator[None]:
     _GROUPS.setdefault(name, []).extend(flag for flag in flags.FLAGS if flag not in before)
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up messages; TF_CPP_MIN_LOG_LEVEL, if it is set, shows them."""
+def import_tensorflow(environment: Mapping[str, str] | None = None) -> None:
+    """Imports TensorFlow without its start-up messages; TF_CPP_MIN_LOG_LEVEL, if it is set, shows them.
+
+    Args:
+        environment: of a run that is to go on to the bit: `RunSettings.environment`.
+    """
+    for name, variable in (("threads", "TF_NUM_INTRAOP_THREADS"), ("onednn", "TF_ENABLE_ONEDNN_OPTS")):
+        if environment and environment.get(name, "default") != "default":
+            os.environ[variable] = environment[name]
     import multvae_tf  # noqa: F401  (which sets TensorFlow up)
 
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
@@ -59,7 +67,7 @@ def run(
     takes_arguments: bool = False,
     describe: Describe | None = None,
 ) -> None:
-    """Parses the flags, calls `main` and exits: 0 after success, 1 after an error, 130 when interrupted.
+    """Parses the flags, calls `main` and exits: 0 after success, 1 after an error, 128 + n after signal n.
 
     Args:
         main: takes what the flags leave of the command line: its own name, then the arguments.
@@ -84,11 +92,25 @@ def run(
             sys.exit(f"Error: {'--' if error.field in flags.FLAGS else ''}{error}")
         except (DataError, RunError, flags.Error) as error:
             sys.exit(f"Error: {error}")
-        except KeyboardInterrupt:
-            print("\nInterrupted.", file=sys.stderr)
-            sys.exit(130)
+        except _StoppedError as stopped:
+            print(f"\nStopped by {stopped.signal.name}.", file=sys.stderr)
+            sys.exit(128 + stopped.signal)
 
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     app.run(guarded, flags_parser=_parsed)
+
+
+class _StoppedError(BaseException):
+    """Somebody wants the command to end; what it has written so far is whole, and can be continued."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise _StoppedError(number)
 
 
 def _parsed(words: list[str]) -> list[str]:

@@ -57,43 +57,40 @@ class ModelEntry:
         path: its class.
         title: how people call it.
         parts: the objects that it is handed, by name, and which it has by default.
-        settings: the papers' settings by dataset; see `multvae_tf.papers`.
         variants: named settings of its authors' programs.
+        is_trained: whether it is trained batch by batch; otherwise it is solved at once.
     """
 
     path: str
     title: str
-    parts: Mapping[str, str]
-    settings: Mapping[str, Mapping[str, Any]]
+    parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    is_trained: bool = True
 
 
+_RECVAE_PARTS = {"encoder": "dense", "prior": "composite", "likelihood": "multinomial", "beta": "per_user"}
 MODELS = {
     "multvae": ModelEntry(
-        "multvae_tf.models:MultVAE",
-        "Mult-VAE",
-        {"likelihood": "multinomial", "beta": "linear"},
-        multvae_tf.papers.SETTINGS["multvae"],
+        "multvae_tf.models:MultVAE", "Mult-VAE", {"likelihood": "multinomial", "beta": "linear"}
     ),
-    "multdae": ModelEntry(
-        "multvae_tf.models:MultDAE",
-        "Mult-DAE",
-        {"likelihood": "multinomial"},
-        multvae_tf.papers.SETTINGS["multdae"],
-    ),
-    "recvae": ModelEntry(
-        "recvae_tf.model:RecVAE",
-        "RecVAE",
-        {"encoder": "dense", "prior": "composite", "likelihood": "multinomial", "beta": "per_user"},
-        recvae_tf.papers.SETTINGS["recvae"],
-        recvae_tf.papers.VARIANTS,
-    ),
+    "multdae": ModelEntry("multvae_tf.models:MultDAE", "Mult-DAE", {"likelihood": "multinomial"}),
+    "recvae": ModelEntry("recvae_tf.model:RecVAE", "RecVAE", _RECVAE_PARTS, recvae_tf.papers.VARIANTS),
+    "ease": ModelEntry("multvae_tf.linear.ease:EASE", "EASE", is_trained=False),
+    "edlae": ModelEntry("multvae_tf.linear.ease:EDLAE", "EDLAE", is_trained=False),
+    "rdlae": ModelEntry("multvae_tf.linear.ease:RDLAE", "RDLAE", is_trained=False),
+    "elsa": ModelEntry("multvae_tf.linear.elsa:ELSA", "ELSA"),
+    "slim": ModelEntry("multvae_tf.linear.slim:SLIM", "SLIM", is_trained=False),
+    "itemknn": ModelEntry("multvae_tf.baselines.item_knn:ItemKNN", "ItemKNN", is_trained=False),
+    "popularity": ModelEntry("multvae_tf.baselines.popularity:Popularity", "popularity", is_trained=False),
+    "wmf": ModelEntry("multvae_tf.baselines.wmf:WMF", "WMF", is_trained=False),
 }
+PAPERS = {**multvae_tf.papers.SETTINGS, **recvae_tf.papers.SETTINGS}
 # The demo is in no paper: small enough for a minute on two cores.
-_DEMO = {
+_DEMO: dict[str, dict[str, Any]] = {
     "multvae": {"epochs": 50, "batch_size": 100, "total_anneal_steps": None},
     "multdae": {"epochs": 50, "batch_size": 100},
     "recvae": {"epochs": 20, "batch_size": 100},
+    "elsa": {"epochs": 10, "batch_size": 100},
 }
 TRAINING = "multvae_tf.run.records:TrainingConfig"
 PRECISIONS = {False: "float32", True: "mixed_bfloat16"}
@@ -130,28 +127,30 @@ class Settings:
         """
         entry = MODELS[self.model]
         parts = {part: self._made(PARTS[part][kind]) for part, kind in self.parts.items()}
-        dtype = PRECISIONS[self.values["mixed_precision"]]
+        dtype = PRECISIONS[self.values.get("mixed_precision", False)]
         return self._made(entry.path, num_items=num_items, dtype=dtype, **parts)
 
     def training(self) -> Any:
-        """The `TrainingConfig`; imports TensorFlow.
+        """The `TrainingConfig`; one epoch for a model that is solved at once. Imports TensorFlow.
 
         Raises:
             SettingError: a value is out of range.
         """
-        return self._made(TRAINING)
+        return self._made(TRAINING) if MODELS[self.model].is_trained else self._made(TRAINING, epochs=1)
 
     def _made(self, path: str, **others: Any) -> Any:
         module, _, name = path.partition(":")
-        arguments = {option: self.values[option] for option in options_of(path)}
+        arguments = {name: self.values[name] for name in options_of(path) if name in self.values}
         return getattr(importlib.import_module(module), name)(**arguments, **others)
 
 
 def read_options(model: str, parts: Mapping[str, str]) -> dict[str, Option]:
     """The options that a model with these parts reads, by name: its own, its parts', then the training's."""
-    paths = [MODELS[model].path, *(PARTS[part][kind] for part, kind in parts.items()), TRAINING]
+    paths = [MODELS[model].path, *(PARTS[part][kind] for part, kind in parts.items())]
+    if MODELS[model].is_trained:
+        paths.append(TRAINING)
     options = {name: option for path in paths for name, option in options_of(path).items()}
-    return options | {"mixed_precision": _MIXED_PRECISION}
+    return options | ({"mixed_precision": _MIXED_PRECISION} if "seed" in options else {})
 
 
 def training_names() -> list[str]:
@@ -163,7 +162,7 @@ def every_option() -> dict[str, Option]:
     """The options of all models with all parts; one is open that is so in any of them."""
     found: dict[str, Option] = {}
     for model, entry in MODELS.items():
-        choices = [{part: kind} for part in entry.parts for kind in PARTS[part]]
+        choices = [{}, *({part: kind} for part in entry.parts for kind in PARTS[part])]
         for name, option in itertools.chain(*(read_options(model, parts).items() for parts in choices)):
             if name not in found or option.is_open:
                 found[name] = option
@@ -200,7 +199,9 @@ def resolve(
         if name not in options and name not in parts and not (name == "variant" and entry.variants):
             raise RunError(_unread(name, given[name], model, parts, options))
     variant = given.get("variant", stored.get("variant"))
-    paper = entry.settings.get(dataset, entry.settings[OTHER]) | ({} if dataset != "demo" else _DEMO[model])
+    paper = {**PAPERS[model].get(dataset, PAPERS[model][OTHER])}
+    if dataset == "demo":
+        paper |= _DEMO.get(model, {})
     sources = [paper, entry.variants.get(variant, {}), stored, given]
     values = {name: option.default for name, option in options.items()}
     for source in sources:

@@ -33,6 +33,14 @@ def chosen_run() -> "Run":
     return multvae_tf.Run.open(FLAGS.run) if FLAGS.run else multvae_tf.Run.latest("runs")
 
 
+def environment_of(folder: str | None) -> dict[str, str]:
+    """Under what a run began, read before TensorFlow is imported; nothing where there is no run."""
+    try:
+        return dict(read_json(Path(folder or "", "config.json"))["environment"])
+    except (OSError, RunError, TypeError, KeyError, ValueError):
+        return {}  # which opening the run will tell
+
+
 def take_settings_file(path: str) -> dict[str, Any]:
     """Reads a run's config.json: sets the flags of its data that are not given, returns its other settings.
 
@@ -134,5 +142,6 @@ def dataset_of(run: "Run", data_dir: str) -> "PreparedDataset":
                 return dataset
     raise RunError(
         f"the data of {run.folder} ({info.name}, sha256 {info.fingerprint[:12]}...) is not in "
-        f"{info.folder}, nor below {data_dir}: name the folder of prepared data by --data_dir, or prepare it anew"
+        f"{info.folder}, nor below {data_dir}: name the folder of prepared data by --data_dir, or prepare "
+        "it anew"
     )
