@@ -104,7 +104,7 @@ class RaCT(TrainableModel):
 
     @property
     def step(self) -> tf.Tensor:
-        """The number of batches so far, an int64 scalar: of the first phase the actor's, then the critic's."""
+        """The number of batches so far, an int64 scalar: the actor counts them first, then the critic."""
         return self.actor.step + tf.cast(self.optimizer.iterations, tf.int64)
 
     def phase(self, pass_number: int) -> str:

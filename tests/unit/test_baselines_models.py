@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from interactions import latent_taste_interactions
 
+from interactions import latent_taste_interactions
 from multvae_tf.baselines import CDAE, WARP, WMF, ItemKNN, LambdaNet, Popularity
 from multvae_tf.baselines.ranking_losses import lambdarank_loss, warp_loss
 from multvae_tf.batches import Interactions, TrainingBatch

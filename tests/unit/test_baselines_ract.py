@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-import oracle
 import pytest
 import tensorflow as tf
-from interactions import as_interactions, hold_out, latent_taste_interactions
 
+import oracle
+from interactions import as_interactions, hold_out, latent_taste_interactions
 from multvae_tf import MultDAE, MultVAE
 from multvae_tf.baselines import Critic, RaCT
 from multvae_tf.baselines.critic import look, target
