@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf.baselines.least_squares import gram_of, solve_rows
 
 X = scipy.sparse.vstack([random_interactions(6, 25, 0.3, seed=1), np.zeros((1, 25))], "csr")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf.baselines.ranking_losses import lambdarank_loss, warp_loss
 
 # The last user has no item.

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from interactions import latent_taste_interactions
 
+from interactions import latent_taste_interactions
 from multvae_tf.errors import RunError
 from multvae_tf.linear.closed_form import solve_in_place
 from multvae_tf.linear.gram import gram_matrix

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from interactions import as_interactions, hold_out, latent_taste_interactions
 
+from interactions import as_interactions, hold_out, latent_taste_interactions
 from multvae_tf import ranking
 from multvae_tf.baselines import CDAE, WARP, WMF, ItemKNN, LambdaNet, Popularity
 from multvae_tf.batches import Interactions

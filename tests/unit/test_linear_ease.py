@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from interactions import hold_out, latent_taste_interactions
 
+from interactions import hold_out, latent_taste_interactions
 from multvae_tf.errors import RunError
 from multvae_tf.linear import EASE, EDLAE, RDLAE, choose
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from interactions import latent_taste_interactions
 
+from interactions import latent_taste_interactions
 from multvae_tf.errors import RunError
 from multvae_tf.linear.elastic_net import elastic_net_weights
 from multvae_tf.linear.gram import gram_matrix

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from interactions import random_interactions
 
+from interactions import random_interactions
 from multvae_tf.linear import gram
 
 X = random_interactions(80, 30, density=0.2, seed=1)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from interactions import random_interactions
 
+from interactions import random_interactions
 from multvae_tf.errors import RunError
 from multvae_tf.linear import neighbours
 from multvae_tf.linear.neighbours import nearest_items

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf.linear.low_rank import normalized_squared_error, shallow_scores, unit_rows
 from multvae_tf.linear.sparse_weights import SparseWeights
 
