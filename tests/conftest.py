@@ -1,11 +1,13 @@
-"""Fixtures that every layer of tests may use; TensorFlow is set up as in the commands."""
+"""Fixtures that every layer of tests may use; TensorFlow is set up as for a user of the library."""
 
 import os
 from pathlib import Path
 
 import pytest
-from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
 
+import multvae_tf  # noqa: F401  (before anything that imports TensorFlow)
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 GOLDENS = Path(__file__).parent / "goldens"
 
 
