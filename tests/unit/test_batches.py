@@ -135,3 +135,11 @@ def test_passes_over_a_dataset_are_those_over_its_batches(convert):
         )
         np.testing.assert_array_equal(np.concatenate([b.users for b in one_pass]), np.full(23, -1))
     assert batches[0].x.ids.dtype == batches[0].x.row_splits.dtype == tf.int32
+
+
+def test_passes_over_a_dataset_know_their_number_of_batches_if_it_does():
+    dataset = interaction_batches(MATRIX, 10)
+    assert int(passes_over(dataset, 2).cardinality()) == 6
+    unknown = passes_over(dataset.filter(lambda x: True), 2)
+    assert int(unknown.cardinality()) == tf.data.UNKNOWN_CARDINALITY
+    assert len(list(unknown)) == 6
