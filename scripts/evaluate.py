@@ -8,7 +8,7 @@ python scripts/evaluate.py --run=... --dataset=other.csv
 from absl import flags
 from cli import command_line, dataset_flags, models
 
-from data_prep import store
+import data_prep
 from multvae_tf import report
 from multvae_tf.errors import RunError
 from multvae_tf.evaluation import evaluate
@@ -25,9 +25,9 @@ def main(_: list[str]) -> None:
     folder = RunFolder(FLAGS.run) if FLAGS.run else latest_run("runs")
     settings = folder.read_settings()
     if FLAGS["dataset"].present:
-        dataset = store.prepare(dataset_flags.spec_from_flags(), FLAGS.data_dir)
+        dataset = data_prep.prepare(dataset_flags.spec_from_flags(), FLAGS.data_dir)
     else:
-        dataset = store.load(settings["dataset"]["folder"])
+        dataset = data_prep.load(settings["dataset"]["folder"])
     item_ids, _ = folder.read_items()
     if list(item_ids) != list(dataset.item_ids):
         raise RunError(

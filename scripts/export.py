@@ -7,7 +7,7 @@ python scripts/export.py --run=runs/ml20m/multvae/... --name=recommender --top_k
 from absl import flags
 from cli import command_line, models, served_models
 
-from data_prep import store
+import data_prep
 from multvae_tf.errors import RunError
 from multvae_tf.run_folder import RunFolder, latest_run
 
@@ -19,7 +19,7 @@ flags.DEFINE_string("run", None, "The folder of the run. Default: the run below 
 def main(_: list[str]) -> None:
     """Exports, then says where and what to type next."""
     run = RunFolder(FLAGS.run) if FLAGS.run else latest_run("runs")
-    train = store.load(run.read_settings()["dataset"]["folder"]).train
+    train = data_prep.load(run.read_settings()["dataset"]["folder"]).train
     served_models.export(run, models.load_model(run), train)
 
 

@@ -18,8 +18,8 @@ from typing import Any
 from absl import flags
 from cli import command_line, dataset_flags, models, served_models
 
-from data_prep import store
-from data_prep.store import PreparedDataset
+import data_prep
+from data_prep import PreparedDataset
 from multvae_tf import report
 from multvae_tf.beta_search import find_anneal_cap
 from multvae_tf.config import Config
@@ -81,7 +81,7 @@ def new_run(argv: list[str]) -> tuple[RunFolder, Config, PreparedDataset]:
     """Prepares the dataset, resolves the settings and creates the run's folder."""
     spec = dataset_flags.spec_from_flags()
     config = models.config_from_flags(spec.name)
-    dataset = store.prepare(spec, FLAGS.data_dir)
+    dataset = data_prep.prepare(spec, FLAGS.data_dir)
     config = config.resolve(dataset.train.shape[0])
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = RunFolder(
@@ -119,7 +119,7 @@ def continued_run() -> tuple[RunFolder, Config, PreparedDataset]:
     if FLAGS["dataset"].present:
         expected["dataset"] = {"name": dataset_flags.spec_from_flags().name}
     folder.require_settings(expected)
-    dataset = store.load(settings["dataset"]["folder"])
+    dataset = data_prep.load(settings["dataset"]["folder"])
     folder.require_settings({"dataset": {"fingerprint": dataset.fingerprint}})
     return folder, models.stored_config(settings), dataset
 

@@ -14,9 +14,9 @@ _HELDOUT_USERS = 10_000
 _SEED = 1
 _CODE = """
 import sys
-from data_prep import store
+import data_prep
 from data_prep.catalogue import resolve
-counts = store.prepare(resolve(sys.argv[1], heldout_users=int(sys.argv[2])), sys.argv[3]).counts
+counts = data_prep.prepare(resolve(sys.argv[1], heldout_users=int(sys.argv[2])), sys.argv[3]).counts
 print(counts["events"])
 """
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from absl import app, flags, logging
 
+from cli import dataset_flags
 from data_prep.errors import DataError
 
 
@@ -28,7 +29,7 @@ def run(main: Callable[[list[str]], None], *errors: type[Exception], takes_argum
             where = f"{error.filename}: " if error.filename else ""
             sys.exit(f"Error: {where}{error.strerror or error}")
         except (DataError, flags.Error, *errors) as error:
-            sys.exit(f"Error: {error}")
+            sys.exit(f"Error: {dataset_flags.in_flags(str(error))}")
         except KeyboardInterrupt:
             print("\nInterrupted.", file=sys.stderr)
             sys.exit(130)
