@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -22,6 +23,7 @@ from data_prep.readers.layout import Layout
 from data_prep.readers.rows import Block
 
 _LONGEST_ROW = 256 << 20
+_NEWLINE = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,10 @@ class TextBlock:
 
     data: bytes
     first_line: int
+
+
+def _is_blank(text: bytes) -> bool:
+    return text[:1] in (b"", b"\r", b"\n") and not text.strip(b"\r\n")
 
 
 class DelimitedFile:
@@ -77,22 +83,32 @@ class DelimitedFile:
         """
         line, rest, header = 1, b"", self.dialect.header_bytes
         for chunk in itertools.chain([self._head], iter(self._reader.read, b""), [b""]):
-            data = rest + chunk
-            end = self._row_end(data, line, final=not chunk)
-            if not end and len(data) > _LONGEST_ROW:
+            rows, rest = self._complete_rows(rest, chunk, line)
+            if len(rest) > _LONGEST_ROW:
                 raise DataError(f"{self._file}, line {line} begins a row of over {_LONGEST_ROW >> 20} MiB")
-            rows, rest = data[:end], data[end:]
             text = self._reader.as_utf8(rows, line)
-            if text.strip(b"\r\n"):
+            if header and text:
                 below = text[header:]
-                if below.strip(b"\r\n"):
+                if not _is_blank(below):
                     yield TextBlock(below, line + text.count(b"\n", 0, header))
                 header = 0
-            line += rows.count(b"\n")
+            elif not _is_blank(text):
+                yield TextBlock(text, line)
+            line += int(np.count_nonzero(np.frombuffer(rows, np.uint8) == _NEWLINE))
+
+    def _complete_rows(self, rest: bytes, chunk: bytes, first_line: int) -> tuple[bytes, bytes]:
+        """The rows that `rest` and `chunk` have between them, and what is left; an empty chunk ends the file."""
+        has_quotes = self.dialect.quote and (b'"' in chunk or b'"' in rest)
+        if chunk and not has_quotes:
+            end = chunk.rfind(b"\n") + 1
+            return (b"".join([rest, memoryview(chunk)[:end]]), chunk[end:]) if end else (b"", rest + chunk)
+        data = rest + chunk
+        end = self._row_end(data, first_line, final=not chunk)
+        return data[:end], data[end:]
 
     def _row_end(self, data: bytes, first_line: int, *, final: bool) -> int:
         if not self.dialect.quote:
-            return len(data) if final else data.rfind(b"\n") + 1
+            return len(data)
         try:
             return quotes.complete_rows(data, self.dialect.delimiter, final=final)
         except quotes.UnclosedQuoteError as error:

@@ -55,7 +55,7 @@ def recognise(head: bytes, layout: Layout, source: str, *, is_tsv: bool) -> Dial
     if layout.columns is not None:
         delimiter = candidates[0] if len(candidates) == 1 else _most_consistent(head, candidates)
         return _headerless(delimiter, layout)
-    headers = [_header(head, candidate, layout, source) for candidate in candidates]
+    headers = [_header(head, candidate, layout) for candidate in candidates]
     needed = set(layout.names.values())
     for found in headers:
         if needed <= set(found.names):
@@ -80,19 +80,20 @@ def _headerless(delimiter: str, layout: Layout) -> Dialect:
     return Dialect(delimiter[0], quote, names[: len(names) - len(delimiter) + 1], 0)
 
 
-def _header(head: bytes, delimiter: str, layout: Layout, source: str) -> Dialect:
-    quote = layout.quote
+def _header(head: bytes, delimiter: str, layout: Layout) -> Dialect:
+    blank = len(head) - len(head.lstrip(b"\r\n"))
+    head, quote = head[blank:], layout.quote
     if quote is None:
         first = head[: head.find(b"\n") + 1 or len(head)]
         quote = "" if delimiter == "\t" and b'"' not in first else '"'
-    end = _first_row_end(head, delimiter[0], quote, source)
+    end = _first_row_end(head, delimiter[0], quote)
     line = head[:end].decode("utf-8", "replace").rstrip("\r\n")
     how = {"quotechar": '"'} if quote else {"quoting": csv.QUOTE_NONE}
     fields = next(csv.reader([line], delimiter=delimiter[0], **how), [])
-    return Dialect(delimiter[0], quote, tuple(field.strip() for field in fields), end)
+    return Dialect(delimiter[0], quote, tuple(field.strip() for field in fields), blank + end)
 
 
-def _first_row_end(head: bytes, delimiter: str, quote: str, source: str) -> int:
+def _first_row_end(head: bytes, delimiter: str, quote: str) -> int:
     """The length of the first row: the first line end that is not within quotation marks."""
     end = head.find(b"\n") + 1
     try:
