@@ -1,7 +1,7 @@
 """Small files of interactions as people have them: each is a trap that some reader fell into.
 
-Every file has the 374 pairs of `PAIRS`, 40 users and 16 items, all with a rating that counts, unless its entry says
-otherwise.
+Every file has the 374 pairs of `PAIRS`, 40 users and 16 items, all with a rating that counts, unless its
+entry says otherwise.
 """
 
 import zipfile
@@ -65,7 +65,9 @@ def write_partitioned(path: Path) -> None:
     for day, rows in ((1, slice(0, 200)), (2, slice(200, None))):
         folder = path / f"day={day}"
         folder.mkdir(parents=True)
-        pq.write_table(whole.slice(rows.start, (rows.stop or len(PAIRS)) - rows.start), folder / "part-0.parquet")
+        pq.write_table(
+            whole.slice(rows.start, (rows.stop or len(PAIRS)) - rows.start), folder / "part-0.parquet"
+        )
     (path / "_SUCCESS").write_text("")
 
 

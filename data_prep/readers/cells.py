@@ -81,6 +81,17 @@ def ids(column: pa.Array) -> Ids:
     return text
 
 
+def as_text(found: Ids) -> pa.StringArray:
+    """Ids that may be integers as text."""
+    return pa.array(found).cast(pa.string()) if isinstance(found, np.ndarray) else found
+
+
+def ids_or_empty(column: pa.Array) -> Ids:
+    """As `ids`, but null and empty text are empty text."""
+    column = plain(column)
+    return pc.fill_null(_id_text(column) if pa.types.is_string(column.type) else as_text(ids(column)), "")
+
+
 def _id_text(column: pa.Array) -> Ids:
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_binary(kind):

@@ -96,5 +96,6 @@ def block_of(
         if name in present
         else pa.array([constants[name]] * batch.num_rows)
         for role, name in layout.names.items()
+        if name in present or name in constants
     }
     return Block(columns, lambda row: f"{source}, row {first_row + row}")

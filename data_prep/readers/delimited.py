@@ -67,7 +67,8 @@ class DelimitedFile:
         is_tsv = Path(file.name).suffix in (".tsv", ".tab")
         self.dialect: Dialect = dialect.recognise(sample, layout, str(file), is_tsv=is_tsv)
         self._ratings_are_text = False
-        self._positions = {role: self.dialect.names.index(name) for role, name in layout.names.items()}
+        names = self.dialect.names
+        self._positions = {role: names.index(name) for role, name in layout.names.items() if name in names}
 
     @property
     def description(self) -> str:
@@ -97,7 +98,7 @@ class DelimitedFile:
             line += int(np.count_nonzero(np.frombuffer(rows, np.uint8) == _NEWLINE))
 
     def _complete_rows(self, rest: bytes, chunk: bytes, first_line: int) -> tuple[bytes, bytes]:
-        """The rows that `rest` and `chunk` have between them, and what is left; an empty chunk ends the file."""
+        """The rows that `rest` and `chunk` have together, and what is left; an empty chunk ends the file."""
         has_quotes = self.dialect.quote and (b'"' in chunk or b'"' in rest)
         if chunk and not has_quotes:
             end = chunk.rfind(b"\n") + 1

@@ -56,7 +56,7 @@ def recognise(head: bytes, layout: Layout, source: str, *, is_tsv: bool) -> Dial
         delimiter = candidates[0] if len(candidates) == 1 else _most_consistent(head, candidates)
         return _headerless(delimiter, layout)
     headers = [_header(head, candidate, layout) for candidate in candidates]
-    needed = set(layout.names.values())
+    needed = {name for role, name in layout.names.items() if role not in layout.optional}
     for found in headers:
         if needed <= set(found.names):
             layout.require([name for name in found.names if name], source)

@@ -102,7 +102,7 @@ class JsonLinesFile:
 
     def _parse_one_by_one(self, text: TextBlock) -> Block:
         """As Python reads it: numbers as they are written, whatever mixture there is."""
-        columns: dict[str, list[str | None]] = {role: [] for role in self._layout.names}
+        columns: dict[str, list[object]] = {role: [] for role in self._layout.names}
         for number, line in self._lines(text):
             row = _loads(line)
             if row is None:
@@ -110,17 +110,31 @@ class JsonLinesFile:
                     f"{self._file}, line {number} is {line[:60].decode()!r}; it must be a JSON object"
                 )
             for role, name in self._layout.names.items():
-                value = row.get(name)
-                if isinstance(value, (list, dict)):
-                    raise DataError(f"{self._file}, line {number}: {name} is {value!r}; it must be one value")
-                columns[role].append(_text(value, is_id=role in ("user", "item")))
+                try:
+                    columns[role].append(self.parse_value(row.get(name), is_id=role in ("user", "item")))
+                except TypeError as error:
+                    raise DataError(f"{self._file}, line {number}: {name} is {error}") from error
         try:
-            arrays = {role: pa.array(values, pa.string()) for role, values in columns.items()}
+            arrays = {role: _array(values) for role, values in columns.items()}
+        except TypeError as error:
+            raise DataError(
+                f"{self._file}, from line {text.first_line} on, has a column that {error}"
+            ) from error
         except UnicodeEncodeError as error:
             raise DataError(
                 f"{self._file} has text that is no Unicode, after line {text.first_line}: {error}"
             ) from error
         return Block(arrays, lambda row: self._place(text, row))
+
+    def parse_value(self, value: object, *, is_id: bool) -> object:
+        """A value of a line as text, or None.
+
+        Raises:
+            TypeError: it is a list or an object.
+        """
+        if isinstance(value, (list, dict)):
+            raise TypeError(f"{value!r}; it must be one value")
+        return _text(value, is_id=is_id)
 
     def _lines(self, text: TextBlock) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(io.BytesIO(text.data), start=text.first_line):
@@ -142,6 +156,14 @@ def _loads(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) else None
+
+
+def _array(values: list[object]) -> pa.Array:
+    if not any(isinstance(value, list) for value in values):
+        return pa.array(values, pa.string())
+    if any(isinstance(value, str) for value in values):
+        raise TypeError("is a list in one line and one value in another; they must be alike")
+    return pa.array(values, pa.list_(pa.string()))
 
 
 def _text(value: object, *, is_id: bool) -> str | None:

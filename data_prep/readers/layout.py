@@ -42,6 +42,11 @@ class Layout:
     timestamp_unit: str | None = None
 
     @property
+    def optional(self) -> tuple[str, ...]:
+        """Roles whose column need not be there."""
+        return ()
+
+    @property
     def names(self) -> dict[str, str]:
         """Role -> name of the column, of those that are read."""
         return {role: getattr(self, role) for role in ROLES if getattr(self, role)}
@@ -58,6 +63,8 @@ class Layout:
         """
         for role, name in self.names.items():
             if name not in present:
+                if role in self.optional:
+                    continue
                 raise DataError(
                     f"{source} has no column {name!r}; its columns are {', '.join(present)}; name the "
                     f"column of "

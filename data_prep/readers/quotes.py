@@ -49,7 +49,10 @@ def complete_rows(data: bytes, delimiter: str, *, final: bool) -> int:
         starts, ends = _one_by_one(marks, opens, closes, doubled)
     if final:
         if len(starts) > len(ends):
-            raise UnclosedQuoteError(int(starts[-1]))
+            number = len(starts) - 1
+            while number and starts[number] == ends[number - 1] + 1:  # a doubled mark within the field
+                number -= 1
+            raise UnclosedQuoteError(int(starts[number]))
         return len(data)
     return _last_line_end(data, content, starts, ends)
 

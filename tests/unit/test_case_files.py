@@ -1,4 +1,4 @@
-"""Files as people have them: every id as it is written, every row there, or a sentence that says what to do."""
+"""Files as people have them: every id as it is written, every row there, or a sentence."""
 
 import json
 
@@ -82,7 +82,9 @@ def test_numbers_of_twenty_digits_are_users_in_the_order_of_numbers(tmp_path):
 
 def test_a_file_without_a_header_is_told_and_read_by_names_or_positions(tmp_path):
     path = case_files.write("no_header.csv", tmp_path)
-    with pytest.raises(DataError, match=r"has no column 'userId'; its columns are .*columns=user,item,rating$"):
+    with pytest.raises(
+        DataError, match=r"has no column 'userId'; its columns are .*columns=user,item,rating$"
+    ):
         prepare(path, tmp_path)
     by_name = prepare(path, tmp_path, columns="user,item,rating")
     by_position = prepare(path, tmp_path, columns="1,2,3")
@@ -93,7 +95,9 @@ def test_a_file_without_a_header_is_told_and_read_by_names_or_positions(tmp_path
         prepare(path, tmp_path, columns="user,rating")
 
 
-@pytest.mark.parametrize("name", ["time_iso.csv", "time_space.csv", "time_milliseconds.csv", "time_datetime.parquet"])
+@pytest.mark.parametrize(
+    "name", ["time_iso.csv", "time_space.csv", "time_milliseconds.csv", "time_datetime.parquet"]
+)
 def test_times_in_every_form_give_the_same_split(name, tmp_path):
     seconds = prepare(case_files.write("time_seconds.csv", tmp_path), tmp_path, protocol="temporal")
     other = prepare(case_files.write(name, tmp_path), tmp_path, protocol="temporal")
