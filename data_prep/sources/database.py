@@ -121,7 +121,10 @@ def _batches(url: str, query: str) -> Iterator[Any]:
         if file and not Path(file).is_file():
             raise DataError(f"there is no file {file!r}")
         with duckdb.connect(file or ":memory:", read_only=bool(file)) as connection:
-            yield connection.execute(query).to_arrow_reader(_ROWS)
+            result = connection.sql(query)
+            if result is None:
+                raise DataError(f"{url}: the query gives no rows; it must be a select")
+            yield result.to_arrow_reader(_ROWS)
         return
     if scheme == "sqlite":
         if not Path(file).is_file():
