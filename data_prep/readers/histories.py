@@ -14,7 +14,7 @@ from data_prep.readers import cells
 from data_prep.readers.columnar import arrow_blocks, parquet_blocks
 from data_prep.readers.delimited import DelimitedFile
 from data_prep.readers.files import expand, form_of
-from data_prep.readers.json_lines import JsonLinesFile
+from data_prep.readers.json_lines import JsonLinesFile, text_of
 from data_prep.readers.layout import Layout
 from data_prep.readers.rows import Block
 
@@ -73,18 +73,28 @@ def read_histories(
                 yield _batch(block, separator)
             continue
         with file.open() as stream:
-            opened = (_JsonHistories if form == "json" else DelimitedFile)(file, stream, layout)
+            opened: JsonLinesFile | DelimitedFile
+            if form == "json":
+                opened = _JsonHistories(file, stream, layout)
+                opened.separator = separator
+            else:
+                opened = DelimitedFile(file, stream, layout)
             for text in opened.text_blocks():
                 yield _batch(opened.parse(text), separator)
 
 
 class _JsonHistories(JsonLinesFile):
-    """JSON lines whose values may be lists."""
+    """JSON lines whose histories are lists, or text of ids between separators."""
 
-    def parse_value(self, value: object, *, is_id: bool) -> object:
+    separator = ","
+
+    def parse_value(self, role: str, value: object) -> object:
+        if role == "user_id":
+            return super().parse_value(role, value)
         if isinstance(value, list):
-            return [super(_JsonHistories, self).parse_value(one, is_id=True) for one in value]
-        return super().parse_value(value, is_id=is_id)
+            return [super(_JsonHistories, self).parse_value(role, one) for one in value]
+        text = text_of(value, is_id=True)
+        return None if text is None else _split(pa.array([text]), self.separator)[0].as_py()
 
 
 def _batch(block: Block, separator: str) -> pa.RecordBatch:

@@ -111,22 +111,18 @@ class JsonLinesFile:
                 )
             for role, name in self._layout.names.items():
                 try:
-                    columns[role].append(self.parse_value(row.get(name), is_id=role in ("user", "item")))
+                    columns[role].append(self.parse_value(role, row.get(name)))
                 except TypeError as error:
                     raise DataError(f"{self._file}, line {number}: {name} is {error}") from error
         try:
             arrays = {role: _array(values) for role, values in columns.items()}
-        except TypeError as error:
-            raise DataError(
-                f"{self._file}, from line {text.first_line} on, has a column that {error}"
-            ) from error
         except UnicodeEncodeError as error:
             raise DataError(
                 f"{self._file} has text that is no Unicode, after line {text.first_line}: {error}"
             ) from error
         return Block(arrays, lambda row: self._place(text, row))
 
-    def parse_value(self, value: object, *, is_id: bool) -> object:
+    def parse_value(self, role: str, value: object) -> object:
         """A value of a line as text, or None.
 
         Raises:
@@ -134,7 +130,7 @@ class JsonLinesFile:
         """
         if isinstance(value, (list, dict)):
             raise TypeError(f"{value!r}; it must be one value")
-        return _text(value, is_id=is_id)
+        return text_of(value, is_id=role not in ("rating", "timestamp"))
 
     def _lines(self, text: TextBlock) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(io.BytesIO(text.data), start=text.first_line):
@@ -159,14 +155,11 @@ def _loads(line: bytes) -> dict[str, Any] | None:
 
 
 def _array(values: list[object]) -> pa.Array:
-    if not any(isinstance(value, list) for value in values):
-        return pa.array(values, pa.string())
-    if any(isinstance(value, str) for value in values):
-        raise TypeError("is a list in one line and one value in another; they must be alike")
-    return pa.array(values, pa.list_(pa.string()))
+    is_lists = any(isinstance(value, list) for value in values)
+    return pa.array(values, pa.list_(pa.string()) if is_lists else pa.string())
 
 
-def _text(value: object, *, is_id: bool) -> str | None:
+def text_of(value: object, *, is_id: bool) -> str | None:
     """A JSON value as text; a number that is an id as an integer, where it is one."""
     if value is None:
         return None
