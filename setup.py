@@ -39,6 +39,9 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "serving": ["tensorflow-serving-api>=2.19"],
         "test": [
+            "adbc-driver-postgresql",
+            "adbc-driver-sqlite",
+            "duckdb",
             "hypothesis",
             "import-linter",
             "mypy",

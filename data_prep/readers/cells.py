@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Ids: TypeAlias = np.ndarray | pa.Array
-_LARGEST_EXACT_FLOAT = float(1 << 53)
+_EXACT_BITS = {16: 11, 32: 24, 64: 53}  # up to which a float holds every integer
 _MOST_DIGITS = 18
 _TRUE, _FALSE = ("true", "t", "yes", "y"), ("false", "f", "no", "n")
 _DECIMAL_COMMA = r"^[+-]?[0-9]+,[0-9]+$"
@@ -106,12 +106,12 @@ def _id_text(column: pa.Array) -> Ids:
             return narrow(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
         return column.cast(pa.string())
     if pa.types.is_floating(kind):
-        values = column.cast(pa.float64())
+        values, bits = column.cast(pa.float64()), _EXACT_BITS[kind.bit_width]
         exact = pc.and_(
             pc.is_finite(values),
-            pc.and_(pc.equal(values, pc.floor(values)), pc.less_equal(pc.abs(values), _LARGEST_EXACT_FLOAT)),
+            pc.and_(pc.equal(values, pc.floor(values)), pc.less_equal(pc.abs(values), float(1 << bits))),
         )
-        _refuse(values, pc.invert(exact), "an integer of at most 2^53, or the column text")
+        _refuse(values, pc.invert(exact), f"an integer of at most 2^{bits}, or the column text")
         return narrow(values.cast(pa.int64()).to_numpy(zero_copy_only=False))
     if pa.types.is_decimal(kind):
         try:

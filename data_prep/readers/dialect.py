@@ -9,6 +9,7 @@ from data_prep.readers.layout import Layout, delimiter_of
 
 _CANDIDATES = (",", ";", "\t", "|", "::", " ")
 _LINES_LOOKED_AT = 50
+_HEADER_WORDS = {"user", "userid", "uid", "item", "itemid", "iid", "sid", "movie", "movieid"}
 _DELIMITER_NAMES = {"\t": "tabs", " ": "spaces"}
 
 
@@ -54,7 +55,7 @@ def recognise(head: bytes, layout: Layout, source: str, *, is_tsv: bool) -> Dial
         candidates = ["\t", *(c for c in candidates if c != "\t")]
     if layout.columns is not None:
         delimiter = candidates[0] if len(candidates) == 1 else _most_consistent(head, candidates)
-        return _headerless(delimiter, layout)
+        return _headerless(head, delimiter, layout, source)
     headers = [_header(head, candidate, layout) for candidate in candidates]
     needed = {name for role, name in layout.names.items() if role not in layout.optional}
     for found in headers:
@@ -73,11 +74,22 @@ def recognise(head: bytes, layout: Layout, source: str, *, is_tsv: bool) -> Dial
     return likely
 
 
-def _headerless(delimiter: str, layout: Layout) -> Dialect:
+def _headerless(head: bytes, delimiter: str, layout: Layout, source: str) -> Dialect:
+    first = head.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+    fields = [field.strip().strip('"') for field in first.split(delimiter)]
+    if _HEADER_WORDS.issuperset(_word(field) for field in fields[:2]):
+        raise DataError(
+            f"{source}, line 1 is {first.strip()!r}, which looks like a header; columns= is for files "
+            "without one: name columns with user_column=, item_column=, rating_column= and timestamp_column="
+        )
     columns = layout.columns or ()
     quote = layout.quote if layout.quote is not None else ("" if delimiter == "\t" else '"')
     names = tuple(name for column in columns for name in (column, *[""] * (len(delimiter) - 1)))
     return Dialect(delimiter[0], quote, names[: len(names) - len(delimiter) + 1], 0)
+
+
+def _word(field: str) -> str:
+    return field.lower().replace("_", "").replace(" ", "")
 
 
 def _header(head: bytes, delimiter: str, layout: Layout) -> Dialect:

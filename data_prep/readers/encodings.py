@@ -118,6 +118,7 @@ class Utf8Reader:
                 rows.decode("utf-8")
             except UnicodeDecodeError as error:
                 if self.encoding == "UTF-8" or _has_utf8(rows):
+                    self.encoding = "UTF-8"
                     raise DataError(self._not_utf8(rows, first_line, error.start)) from error
             else:
                 self.encoding = "UTF-8"

@@ -22,12 +22,13 @@ class Times:
 
     Attributes:
         values: int64 or float64 [N].
-        are_instants: whether they are nanoseconds since 1970; otherwise numbers of a unit that is to be
-            found.
+        are_instants: whether they are nanoseconds since 1970, not numbers of a unit that is to be found.
+        have_zone: whether a zone was written beside the instants; None where it does not matter.
     """
 
     values: np.ndarray
     are_instants: bool
+    have_zone: bool | None = None
 
 
 def times(column: pa.Array) -> Times:
@@ -50,7 +51,8 @@ def times(column: pa.Array) -> Times:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         zone = kind.tz if pa.types.is_timestamp(kind) else None
         try:
-            return Times(column.cast(pa.timestamp("ns", zone)).cast(pa.int64()).to_numpy(), True)
+            values = column.cast(pa.timestamp("ns", zone)).cast(pa.int64()).to_numpy()
+            return Times(values, True, None if pa.types.is_date(kind) else zone is not None)
         except pa.ArrowInvalid:
             seconds = pc.abs(column.cast(pa.timestamp("s", zone), safe=False).cast(pa.int64()))
             row = pc.index(pc.greater(seconds, 9_200_000_000), True).as_py()
@@ -78,7 +80,7 @@ def _of_text(text: pa.StringArray) -> Times:
             continue
     for moment in (pa.timestamp("ns", "UTC"), pa.timestamp("ns")):
         try:
-            return Times(trimmed.cast(moment).cast(pa.int64()).to_numpy(), True)
+            return Times(trimmed.cast(moment).cast(pa.int64()).to_numpy(), True, moment.tz is not None)
         except pa.ArrowInvalid:
             continue
     first = next(form for form in map(_form, trimmed.to_pylist()))
@@ -121,8 +123,11 @@ def joined(blocks: list[Times], unit: str | None, source: str) -> np.ndarray:
         source: what was read, for messages.
 
     Raises:
-        DataError: numbers are of several units, or too large for nanoseconds.
+        DataError: numbers are of several units, or too large for nanoseconds; or some times have a zone and
+            others do not.
     """
+    if {True, False} <= {block.have_zone for block in blocks}:
+        raise DataError(f"{source} has times with a zone and times without one; they must be alike")
     numbers = [block.values for block in blocks if not block.are_instants]
     if unit is None and numbers:
         unit = _unit(numbers, source)

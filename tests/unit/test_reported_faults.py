@@ -305,6 +305,11 @@ def test_the_types_that_others_write_are_read(kind, tmp_path):
         ),
         (
             "movieId",
+            lambda c: pa.array([2.0**24 + 2] * len(c), pa.float32()),
+            "row 1: movieId is 16777218.0; it must be an integer of at most",
+        ),
+        (
+            "movieId",
             lambda c: pa.array([1e19] * len(c)),
             "row 1: movieId is 1e[+]19; it must be an integer of at most",
         ),
@@ -383,6 +388,22 @@ def test_commas_between_thousands_are_not_taken_for_decimal_ones(tmp_path):
     path = write_csv(tmp_path / "r.csv", rows(), plays="1,234")
     with pytest.raises(DataError, match=r"line 2: plays is '1,234'; it must be written without commas"):
         prepare(path, tmp_path, rating_column="plays", threshold=100)
+
+
+@pytest.mark.parametrize("block", [encodings.BLOCK_BYTES, 1 << 10])
+def test_times_with_a_zone_here_and_without_there_are_told(block, tmp_path, monkeypatch):
+    monkeypatch.setattr(encodings, "BLOCK_BYTES", block)
+    pairs = rows()
+    times = [f"2020-01-01T00:00:{n % 60:02d}{'Z' if n < 60 else ''}" for n in range(len(pairs))]
+    path = write_csv(tmp_path / "r.csv", pairs, timestamp=times)
+    with pytest.raises(DataError, match=r"where the first is a time with a zone|has times with a zone and"):
+        prepare(path, tmp_path, protocol="temporal")
+
+
+def test_a_header_is_not_taken_for_a_row(tmp_path):
+    path = write_csv(tmp_path / "r.csv", rows())
+    with pytest.raises(DataError, match=r"line 1 is 'userId,movieId,rating', which looks like a header"):
+        prepare(path, tmp_path, columns="user,item")
 
 
 def test_times_in_several_units_are_told(tmp_path):
