@@ -22,6 +22,7 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "absl-py",
+        "filelock",
         "importlib_resources",  # tensorflow-datasets 4.9 imports it, but does not ask for it
         "keras>=3.8",
         "matplotlib",
@@ -32,6 +33,7 @@ setup(
         "tensorboard",
         "tensorflow>=2.19",
         "tensorflow-datasets",
+        "tensorflow-serving-api>=2.19",  # the messages of the warmup file
         "tqdm",
     ],
     extras_require={

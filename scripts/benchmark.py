@@ -18,25 +18,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import scipy.sparse
+from absl import flags
+from multvae_tf.run_folder import RunFolder
+
 import benchmarks.data_preparation
 import benchmarks.multvae_steps
 import benchmarks.multvae_torch
 import benchmarks.recvae_steps
 import benchmarks.recvae_torch
 import benchmarks.serving_latency
-import numpy as np
-import scipy.sparse
-from absl import flags
 from benchmarks import synthetic
 from benchmarks.timing import Timings, alternate, peak_memory_bytes
 from cli import command_line, models
-
 from data_prep.files import write_file
 from multvae_tf.batches import steps_per_epoch, training_batches
 from multvae_tf.errors import RunError
 from multvae_tf.models import MultVAE
 from multvae_tf.ranking import BLOCK_SIZE
-from multvae_tf.run_folder import RunFolder
 from multvae_tf.training import train
 
 FLAGS = flags.FLAGS

@@ -11,18 +11,19 @@ import shlex
 import sys
 
 from absl import flags
-from cli import command_line, dataset_flags
 
 import data_prep
+from cli import command_line, dataset_flags
 from data_prep.database_url import without_secrets
 
 FLAGS = flags.FLAGS
-dataset_flags.define()
-flags.DEFINE_string(
-    "export_pro_sg",
-    None,
-    "Also write the split into this folder, in the format of Liang et al.'s code. Default: do not.",
-)
+with command_line.flag_group("data"):
+    dataset_flags.define()
+    flags.DEFINE_string(
+        "export_pro_sg",
+        None,
+        "Also write the split into this folder, in the format of Liang et al.'s code. Default: do not.",
+    )
 
 
 def main(_: list[str]) -> None:

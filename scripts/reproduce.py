@@ -15,15 +15,15 @@ import sys
 from pathlib import Path
 
 from absl import flags
+
+import data_prep
 from cli import command_line, dataset_flags, models
+from multvae_tf.errors import RunError
+from multvae_tf.schedules import ConstantBeta, CyclicalAnnealing, LinearAnnealing, PerUserBeta
 from studies import document, figures, study, study_file, study_report
 from studies.document import Figure, Heading
 from studies.results import StudyData, StudyResults
 from studies.runner import StudyRunner
-
-import data_prep
-from multvae_tf.errors import RunError
-from multvae_tf.schedules import ConstantBeta, CyclicalAnnealing, LinearAnnealing, PerUserBeta
 
 FLAGS = flags.FLAGS
 dataset_flags.define()

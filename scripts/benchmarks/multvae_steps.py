@@ -13,12 +13,12 @@ import keras
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
+from multvae_tf.optimization import adam
 
 from benchmarks.timing import seconds_since_start
 from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder
 from multvae_tf.batches import Interactions, TrainingBatch
 from multvae_tf.evaluation import per_user_metrics
-from multvae_tf.optimization import adam
 
 Step = Callable[[], None]
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.light_protos import read_warmup
 from benchmarks.native_loader import NativeModel
 from benchmarks.timing import alternate
 from multvae_tf.serving.recommender import id_matrix
-from multvae_tf.serving.warmup import read_warmup
 
 _HISTORY_LENGTH = 70  # about the mean of ML-20M
 _NUM_REQUESTS = 64
@@ -48,15 +48,13 @@ def measure(
     """
     from multvae_tf.models import MultVAE
     from multvae_tf.serving.export import export_model
+    from multvae_tf.serving.items import Items
 
     model = MultVAE(num_items)
     kernel = model.decoder_layers[-1].kernel.numpy()
     with tempfile.TemporaryDirectory() as name:
-        item_ids = [str(number) for number in range(num_items)]
-        popularity = np.arange(num_items)
-        folder = export_model(
-            model, item_ids, None, popularity, name="benchmark", top_k=top_k, saved_models_dir=name
-        )
+        items = Items.of([str(number) for number in range(num_items)], None, np.arange(num_items))
+        folder = export_model(model, items, Path(name, "benchmark"), top_k=top_k)
         _export_matmul(kernel, Path(name, "matmul"))
         arguments = [str(folder), str(Path(name, "matmul")), str(num_items), str(rounds), str(seconds)]
         done = subprocess.run(

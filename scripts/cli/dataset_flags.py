@@ -6,6 +6,7 @@ from typing import Any
 from absl import flags
 
 from data_prep.catalogue import CATALOGUE, PROTOCOLS, DatasetSpec, resolve
+from data_prep.database_url import without_secrets
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()
@@ -126,9 +127,10 @@ def spec_from_flags() -> DatasetSpec:
 
 
 def given() -> dict[str, Any]:
-    """The flags that say which data it is, as far as they were given, by name."""
+    """The flags that say which data it is, as far as they were given, by name; passwords are left out."""
     names = ("dataset", "raw_path", *_OVERRIDES)
-    return {name: FLAGS[name].value for name in names if FLAGS[name].present}
+    found = {name: FLAGS[name].value for name in names if FLAGS[name].present}
+    return found | {"dataset": without_secrets(found["dataset"])} if "dataset" in found else found
 
 
 def in_flags(message: str) -> str:

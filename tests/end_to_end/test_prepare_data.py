@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import case_files
 import pytest
+
+import case_files
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--heldout_users=5", "--min_user_items=2"]

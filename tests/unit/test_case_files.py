@@ -2,12 +2,12 @@
 
 import json
 
-import case_files
 import numpy as np
 import pytest
-from case_files import PAIRS
 
+import case_files
 import data_prep
+from case_files import PAIRS
 from data_prep import DataError
 
 SETTINGS = {"threshold": 3.5, "heldout_users": 5, "min_user_items": 2}

@@ -8,15 +8,15 @@ import sys
 import uuid
 from pathlib import Path
 
-import case_files
 import pyarrow as pa
 import pytest
-from case_files import PAIRS
-from postgresql_server import PASSWORD, postgresql  # noqa: F401
 
+import case_files
 import data_prep
+from case_files import PAIRS
 from data_prep import DataError
 from data_prep.database_url import without_secrets
+from postgresql_server import PASSWORD, postgresql  # noqa: F401
 
 SETTINGS = {"threshold": 3.5, "heldout_users": 5, "min_user_items": 2}
 QUERY = 'select "userId", "movieId", rating from plays'

@@ -11,9 +11,9 @@ import sys
 import threading
 import zipfile
 
-import case_files
 import pytest
 
+import case_files
 import data_prep
 from data_prep import DataError
 from data_prep.sources import download

@@ -6,12 +6,12 @@ import json
 import lzma
 import zipfile
 
-import case_files
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+import case_files
 import data_prep
 from data_prep import DataError
 

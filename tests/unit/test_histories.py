@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from nasty_ids import NASTY_IDS
 
 from data_prep import DataError
 from data_prep.readers.histories import read_histories
+from nasty_ids import NASTY_IDS
 
 USERS = ["007", "b", "c"]
 LISTS = [["1", "2.0", "x y "], [], ["a,b"]]

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nasty_ids import NASTY_IDS, NUL_ID
-from postgresql_server import postgresql  # noqa: F401
 
 import data_prep
+from nasty_ids import NASTY_IDS, NUL_ID
+from postgresql_server import postgresql  # noqa: F401
 
 # Three users who are trained on have every item, so that no item is dropped; five items allow a held-out one.
 USERS, ITEMS = ["u 1", "u 2", "u 3"], ["i 1", "i 2", "i 3", "i 4", "i 5"]
