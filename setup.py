@@ -11,7 +11,14 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=["data_prep", "multvae_tf", "multvae_tf.serving", "recvae_tf"],
+    packages=[
+        "data_prep",
+        "data_prep.readers",
+        "data_prep.sources",
+        "multvae_tf",
+        "multvae_tf.serving",
+        "recvae_tf",
+    ],
     python_requires=">=3.10",
     install_requires=[
         "absl-py",
@@ -21,7 +28,7 @@ setup(
         "matplotlib",
         "numpy",
         "pandas>=2.0",
-        "pyarrow",
+        "pyarrow>=16",
         "scipy",
         "tensorboard",
         "tensorflow>=2.19",
@@ -30,9 +37,13 @@ setup(
         "tqdm",
     ],
     extras_require={
+        "database": ["adbc-driver-postgresql", "adbc-driver-sqlite", "duckdb"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "serving": ["tensorflow-serving-api>=2.19"],
         "test": [
+            "adbc-driver-postgresql",
+            "adbc-driver-sqlite",
+            "duckdb",
             "hypothesis",
             "import-linter",
             "mypy",

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from absl import flags
 
+import data_prep
 from cli import command_line, dataset_flags, models
-from data_prep import store
 from multvae_tf.errors import RunError
 from multvae_tf.schedules import ConstantBeta, CyclicalAnnealing, LinearAnnealing, PerUserBeta
 from studies import document, figures, study, study_file, study_report
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     path = study_file.find(argv[1], SCRIPTS / "studies")
     spec = dataset_flags.spec_from_flags()
     the_study = study_file.load(path, spec.name, models.flag_names(), full=FLAGS.full)
-    dataset = store.prepare(spec, FLAGS.data_dir)
+    dataset = data_prep.prepare(spec, FLAGS.data_dir)
     common = dataset_flags.given() | {n: FLAGS[n].value for n in ("epochs", "batch_size") if FLAGS[n].present}
     runs = study.runs(the_study, range(1, FLAGS.seeds + 1), common, Path("runs", dataset.name))
     train = [sys.executable, str(SCRIPTS / "train.py")]
