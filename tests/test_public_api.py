@@ -176,6 +176,7 @@ def as_ragged(x):
 @pytest.mark.filterwarnings("error:Your input ran out of data")
 def test_datasets_of_interactions_and_of_ragged_tensors_train_the_same_model(restarted):
     first_pass = training_batches(X, BATCH_SIZE, seed=restarted.model.seed).map(lambda batch: batch.x)
+    first_pass = first_pass.apply(tf.data.experimental.assert_cardinality(3))
     assert first_pass.element_spec == Interactions(*[tf.TensorSpec([None], tf.int32)] * 2)
     result = restarted.fit(first_pass, epochs=2)
     assert_same(restarted.fit(first_pass.map(as_ragged), epochs=2), result)
