@@ -85,11 +85,15 @@ def test_ratings_and_other_values(way, value):
     assert matrix.nnz == X.nnz
 
 
-def test_a_pair_that_is_there_twice_counts_twice():
-    twice = scipy.sparse.coo_matrix((np.ones(2), ([0, 0], [3, 3])), shape=(1, NUM_ITEMS))
-    expected = f"x holds 2.0 in row 0, column 3; {ZEROS_AND_ONES}"
-    assert sentence(lambda: multvae().recommend(twice)) == expected
-    assert twice.nnz == 2
+@pytest.mark.parametrize("value", [1.0, 0.5])
+def test_a_pair_that_is_there_twice_is_added_up(value):
+    twice = scipy.sparse.csr_matrix(([value, 1.0, value], [3, 5, 3], [0, 3]), shape=(1, NUM_ITEMS))
+    if value == 0.5:
+        assert 3 not in multvae().recommend(twice)[0][0, :10]
+    else:
+        expected = f"x holds 2.0 in row 0, column 3; {ZEROS_AND_ONES}"
+        assert sentence(lambda: multvae().recommend(twice)) == expected
+    assert (twice.data.tolist(), twice.indices.tolist()) == ([value, 1.0, value], [3, 5, 3])
 
 
 def test_another_width(way):
