@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions, hold_out, latent_taste_interactions
 
 import multvae_tf
 import recvae_tf
+from interactions import as_interactions, hold_out, latent_taste_interactions
 from multvae_tf import Estimate, Interactions, MultDAE, MultVAE, TrainingConfig
 from multvae_tf.batches import training_batches
 from recvae_tf import DenseEncoder, RecVAE

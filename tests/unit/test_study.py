@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from cli import models
-from studies import study, study_file
 
+from cli import models
 from multvae_tf.errors import RunError
 from multvae_tf.report import PUBLISHED
+from studies import study, study_file
 
 STUDIES = sorted((Path(__file__).parents[2] / "scripts" / "studies").glob("*.json"))
 FLAGS_OF = {"multvae": ["latent_dim", "beta"], "multdae": ["latent_dim"]}

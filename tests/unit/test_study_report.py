@@ -4,12 +4,12 @@ import re
 
 import numpy as np
 import pytest
+
+from multvae_tf.schedules import ConstantBeta, LinearAnnealing, PerUserBeta
 from studies import document, figures
 from studies.document import Code, Figure, Heading, Paragraph, Table
 from studies.results import SettingResults
 from studies.study import Setting
-
-from multvae_tf.schedules import ConstantBeta, LinearAnnealing, PerUserBeta
 
 
 def test_blocks_are_written_as_markdown_and_escaped_as_html(tmp_path):

@@ -9,10 +9,10 @@ import threading
 import time
 
 import pytest
-from studies import study
-from studies.runner import StudyRunner
 
 from multvae_tf.errors import RunError
+from studies import study
+from studies.runner import StudyRunner
 
 # Notes how it was called; then does as the "run" of its latent_dim says, and writes the last file of a run.
 STAND_IN = """
