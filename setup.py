@@ -29,10 +29,12 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "report": ["markdown-it-py"],
         "serving": ["tensorflow-serving-api>=2.19"],
         "test": [
             "hypothesis",
             "import-linter",
+            "markdown-it-py",
             "mypy",
             "pandas-stubs",
             "pytest",

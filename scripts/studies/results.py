@@ -1,7 +1,8 @@
 """What the runs of a study found, brought together by setting."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import scipy.sparse
 from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.errors import RunError
 from multvae_tf.evaluation import HeldOutRanking
+from multvae_tf.run_folder import RunFolder
 from multvae_tf.training import MONITORED, read_history
 from studies import comparison
-from studies.comparison import Difference
+from studies.comparison import Buckets, Difference
 from studies.study import Expectation, Run, Setting, Study
 
 MAIN_METRIC = "NDCG@100"
@@ -40,6 +42,21 @@ class StudyData:
     fold_in: scipy.sparse.csr_matrix
     held_out: scipy.sparse.csr_matrix
 
+    @property
+    def label(self) -> str:
+        """The name of the dataset, and the protocol unless it is the strong one."""
+        return self.name if self.protocol == "strong" else f"{self.name}-{self.protocol}"
+
+    @functools.cached_property
+    def users(self) -> np.ndarray:
+        """int64 [number of users with a held-out item], their rows."""
+        return np.flatnonzero(np.diff(self.held_out.indptr))
+
+    @functools.cached_property
+    def items_by_popularity(self) -> Buckets:
+        """The items by how many training users have them."""
+        return comparison.popularity_buckets(self.train.getnnz(axis=0))
+
 
 @dataclasses.dataclass(frozen=True)
 class SettingResults:
@@ -51,6 +68,8 @@ class SettingResults:
         histories: of each run, the rows of its history.csv.
         recall_by_popularity: [S, number of item buckets], `comparison.recall_by_bucket` at `RECALL_K`.
         coverage: for each of `COVERAGE_KS` [S].
+        seconds: of a run's training, the mean of the runs; None if any run does not say.
+        peak_memory_bytes: of a run's process, likewise.
     """
 
     setting: Setting
@@ -58,6 +77,8 @@ class SettingResults:
     histories: list[list[dict[str, Any]]]
     recall_by_popularity: np.ndarray
     coverage: dict[int, np.ndarray]
+    seconds: float | None = None
+    peak_memory_bytes: float | None = None
 
     def curve(self, column: str) -> np.ndarray:
         """A column of the histories by epoch: the mean of the runs, as far as all went; [0] without it."""
@@ -76,58 +97,81 @@ class StudyResults:
 
     Args:
         study: the study.
-        runs: its runs, all finished.
+        runs: its runs.
         data: on which they were tested.
-
-    Raises:
-        RunError: a run is not finished, or was made on other data.
+        settings: what the runs of each setting found, by name, in the order of the study.
     """
 
-    def __init__(self, study: Study, runs: Sequence[Run], data: StudyData):
+    def __init__(
+        self, study: Study, runs: Sequence[Run], data: StudyData, settings: Mapping[str, SettingResults]
+    ):
         self.study = study
         self.runs = runs
         self.data = data
+        self.settings = settings
+        self.base = settings[study.base]
         self.seeds = sorted({run.seed for run in runs})
-        self.users = np.flatnonzero(np.diff(data.held_out.indptr))
-        self.items_by_popularity = comparison.popularity_buckets(data.train.getnnz(axis=0))
-        fold_in_sizes = np.diff(data.fold_in.indptr)[self.users]
-        self.users_by_activity = comparison.activity_buckets(fold_in_sizes)
-        self._held_out = data.held_out[self.users]
-        self.settings = {setting.name: self._results(setting) for setting in study.settings}
-        self.base = self.settings[study.base]
+        self.users_by_activity = comparison.activity_buckets(np.diff(data.fold_in.indptr)[data.users])
+        self.items_by_popularity = data.items_by_popularity
 
-    def _results(self, setting: Setting) -> SettingResults:
-        runs = [run for run in self.runs if run.setting is setting]
-        metrics: dict[str, list[np.ndarray]] = {name: [] for name in REPORTED_METRICS}
-        recalls, coverage = [], {k: np.zeros(len(runs)) for k in COVERAGE_KS}
-        for number, run in enumerate(runs):
-            run.folder.require_settings({"dataset": {"fingerprint": self.data.fingerprint}})
-            ranking = HeldOutRanking.load(run.folder.test_users_path)
-            if not np.array_equal(ranking.users, self.users):
-                raise RunError(f"{run.folder.test_users_path} is of other users than those of the test")
-            for name, values in ranking.metrics.items():
-                metrics[name].append(values)
-            top = ranking.top_items
-            recalls.append(
-                comparison.recall_by_bucket(top, self._held_out, self.items_by_popularity, RECALL_K)
-            )
-            for k in COVERAGE_KS:
-                coverage[k][number] = comparison.coverage(top, self.data.train.shape[1], k)
-        return SettingResults(
-            setting,
-            {name: np.stack(values) for name, values in metrics.items()},
-            [read_history(run.folder) for run in runs],
-            np.array(recalls),
-            coverage,
-        )
+    @classmethod
+    def read(cls, study: Study, runs: Sequence[Run], data: StudyData) -> "StudyResults":
+        """The results that lie in the folders of the runs.
+
+        Raises:
+            RunError: a run is not finished, or was made on other data.
+        """
+        found = {
+            setting.name: _read_setting(setting, [run.folder for run in runs if run.setting is setting], data)
+            for setting in study.settings
+        }
+        return cls(study, runs, data, found)
 
     def differences(self, pairs: Sequence[tuple[str, str]], metric: str = MAIN_METRIC) -> list[Difference]:
         """For each pair of names, the first setting's metric minus the second's."""
         values = {name: self.settings[name].metrics[metric] for pair in pairs for name in pair}
         return comparison.paired_differences(np.stack([values[one] - values[two] for one, two in pairs]))
 
+    def differences_to_base(self, metric: str = MAIN_METRIC) -> dict[str, Difference]:
+        """The difference of every other setting to the base, by name."""
+        others = [name for name in self.settings if name != self.study.base]
+        pairs = [(name, self.study.base) for name in others]
+        return dict(zip(others, self.differences(pairs, metric), strict=True)) if pairs else {}
+
     def claimed_differences(self) -> dict[tuple[str, str], Difference]:
         """The difference of every pair of settings that a claim names."""
         expectations: list[Expectation] = [e for claim in self.study.claims for e in claim.expectations]
         pairs = list(dict.fromkeys((e.setting, e.other) for e in expectations))
         return dict(zip(pairs, self.differences(pairs), strict=True)) if pairs else {}
+
+
+def _read_setting(setting: Setting, folders: Sequence[RunFolder], data: StudyData) -> SettingResults:
+    """What the runs of a setting found, from their folders."""
+    held_out, num_items = data.held_out[data.users], data.train.shape[1]
+    rankings = [_test_ranking(folder, data) for folder in folders]
+    metrics = [folder.read_metrics() for folder in folders]
+    tops = [ranking.top_items for ranking in rankings]
+    return SettingResults(
+        setting=setting,
+        metrics={name: np.stack([r.metrics[name] for r in rankings]) for name in REPORTED_METRICS},
+        histories=[read_history(folder) for folder in folders],
+        recall_by_popularity=np.array(
+            [comparison.recall_by_bucket(top, held_out, data.items_by_popularity, RECALL_K) for top in tops]
+        ),
+        coverage={k: np.array([comparison.coverage(top, num_items, k) for top in tops]) for k in COVERAGE_KS},
+        seconds=_mean_if_all_say([m.get("seconds") for m in metrics]),
+        peak_memory_bytes=_mean_if_all_say([m.get("peak_memory_bytes") for m in metrics]),
+    )
+
+
+def _test_ranking(folder: RunFolder, data: StudyData) -> HeldOutRanking:
+    folder.require_settings({"dataset": {"fingerprint": data.fingerprint}})
+    ranking = HeldOutRanking.load(folder.test_users_path)
+    if not np.array_equal(ranking.users, data.users):
+        raise RunError(f"{folder.test_users_path} is of other users than those of the test")
+    return ranking
+
+
+def _mean_if_all_say(values: Sequence[float | None]) -> float | None:
+    said = [value for value in values if value is not None]
+    return float(np.mean(said)) if len(said) == len(values) else None

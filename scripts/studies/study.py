@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,20 +86,23 @@ class Run:
 
     Attributes:
         setting: what is trained.
-        flags: of the training command, without the seed and the folder.
+        data: the dataset and what overrides its own settings, by the names of the flags.
+        overrides: what overrides the settings of the model's paper, likewise; without the seed.
         seed: of the run.
         folder: where it goes: `<root>/<model>/<hash of the flags>-seed<seed>`, the same from every study.
     """
 
     setting: Setting
-    flags: Flags
+    data: Flags
+    overrides: Flags
     seed: int
     folder: RunFolder
 
     @property
-    def arguments(self) -> list[str]:
-        """The flags and the seed as words of a command line."""
-        return [f"--{name}={_as_text(value)}" for name, value in {**self.flags, "seed": self.seed}.items()]
+    def command_line(self) -> str:
+        """What the command line of the training command has to say."""
+        flags = {"model": self.setting.model, **self.data, **self.overrides, "seed": self.seed}
+        return shlex.join(f"--{name}={_as_text(value)}" for name, value in flags.items())
 
 
 def _as_text(value: Any) -> str:
@@ -107,20 +111,22 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def runs(study: Study, seeds: Sequence[int], common: Flags, root: Path) -> list[Run]:
-    """The runs of a study: all settings under the first seed, then under the next.
+def runs(study: Study, seeds: Sequence[int], data: Flags, common: Flags, root: Path) -> list[Run]:
+    """The runs of a study on a dataset: all settings under the first seed, then under the next.
 
     Args:
-        study: whose settings are to be trained; their own flags win over the common ones.
+        study: whose settings are to be trained.
         seeds: one run of every setting for each.
-        common: flags of every training command.
+        data: the flags that say which data it is.
+        common: flags of every training; those of a setting win over them.
         root: the folder of the dataset's runs.
     """
 
     def run(setting: Setting, seed: int) -> Run:
-        flags = {"model": setting.model, **common, **setting.flags}
+        overrides = {**common, **setting.flags}
+        flags = {"model": setting.model, **data, **overrides}
         text = json.dumps({name: _as_text(value) for name, value in flags.items()}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        return Run(setting, flags, seed, RunFolder(root / setting.model / f"{digest}-seed{seed}"))
+        return Run(setting, data, overrides, seed, RunFolder(root / setting.model / f"{digest}-seed{seed}"))
 
     return [run(setting, seed) for seed in seeds for setting in study.settings]

@@ -1,11 +1,10 @@
 """Studies: what their files may say, how flags become commands, and the studies that are shipped."""
 
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
-from cli import models
+from cli import settings
 from studies import study, study_file
 
 from multvae_tf.errors import RunError
@@ -107,8 +106,8 @@ def test_flags_are_those_of_the_switches_then_the_settings_own(tmp_path):
 
 
 def test_full_adds_the_combinations_that_are_missing(tmp_path):
-    settings = load(SWITCHED, tmp_path, full=True).settings
-    assert [(s.name, s.flags) for s in settings[2:]] == [
+    found = load(SWITCHED, tmp_path, full=True).settings
+    assert [(s.name, s.flags) for s in found[2:]] == [
         ("none of them", {"beta": "linear"}),
         ("a", {}),
         ("b", {"beta": "linear", "latent_dim": 4}),
@@ -117,8 +116,9 @@ def test_full_adds_the_combinations_that_are_missing(tmp_path):
 
 def test_a_run_is_named_by_its_flags_whatever_the_study_calls_it(tmp_path):
     loaded = load(PLAIN, tmp_path)
-    one, two, other_seed, _ = study.runs(loaded, [1, 2], {"epochs": 3}, Path("runs/demo"))
-    assert one.arguments == ["--model=multvae", "--epochs=3", "--latent_dim=8", "--seed=1"]
+    demo = {"dataset": "demo"}
+    one, two, other_seed, _ = study.runs(loaded, [1, 2], demo, {"epochs": 3}, Path("runs/demo"))
+    assert one.command_line == "--model=multvae --dataset=demo --epochs=3 --latent_dim=8 --seed=1"
     assert (one.folder.folder.parent, two.folder.folder.parent) == (
         Path("runs/demo/multvae"),
         Path("runs/demo/multdae"),
@@ -126,33 +126,36 @@ def test_a_run_is_named_by_its_flags_whatever_the_study_calls_it(tmp_path):
     assert one.folder.folder.name.endswith("-seed1")
     assert other_seed.folder.folder.name == one.folder.folder.name[:-1] + "2"
     renamed = load(PLAIN | {"base": "1", "settings": [ONE | {"name": "1"}], "claims": []}, tmp_path)
-    assert study.runs(renamed, [1], {"epochs": 3}, Path("runs/demo"))[0].folder.folder == one.folder.folder
-    assert study.runs(renamed, [1], {"epochs": 4}, Path("runs/demo"))[0].folder.folder != one.folder.folder
+    assert (
+        study.runs(renamed, [1], demo, {"epochs": 3}, Path("runs/demo"))[0].folder.folder == one.folder.folder
+    )
+    assert (
+        study.runs(renamed, [1], demo, {"epochs": 4}, Path("runs/demo"))[0].folder.folder != one.folder.folder
+    )
 
 
 def test_lists_and_truth_values_are_written_as_flags():
     setting = study.Setting("s", "recvae", {"hidden_dims": [6, 4], "alternating": False, "gamma": 0.5}, {})
     loaded = study.Study("n", "t", "v", "", "ml20m", "s", (setting,), ())
-    (run,) = study.runs(loaded, [7], {}, Path())
-    assert run.arguments == [
-        "--model=recvae", "--hidden_dims=6,4", "--alternating=false", "--gamma=0.5", "--seed=7",
-    ]  # fmt: skip
+    (run,) = study.runs(loaded, [7], {"dataset": "my file.csv"}, {}, Path())
+    assert run.command_line == (
+        "--model=recvae '--dataset=my file.csv' --hidden_dims=6,4 --alternating=false --gamma=0.5 --seed=7"
+    )
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_shipped_studies_use_flags_and_values_that_exist(path):
-    for setting in study_file.load(path, "ml1m", models.flag_names()).settings:
-        fields = {n: tuple(v) if isinstance(v, list) else v for n, v in setting.flags.items() if v != "auto"}
-        dataclasses.replace(models.OTHER_DATASETS[setting.model], **fields)
+    for setting in study_file.load(path, "ml1m", settings.names()).settings:
+        settings.resolve(setting.model, "ml1m", setting.flags | {"seed": 1})
 
 
 def test_all_32_combinations_of_the_five_parts_of_recvae():
     path = STUDIES[0].parent / "recvae.json"
-    settings = study_file.load(path, "ml1m", models.flag_names(), full=True).settings
+    found = study_file.load(path, "ml1m", settings.names(), full=True).settings
     switches = ("encoder", "alternating", "decoder_denoising", "beta", "anneal_cap")
     combinations = {
         (s.flags.get("prior", "composite"), *(s.flags.get(name) for name in switches))
-        for s in settings
+        for s in found
         if s.flags.get("prior", "gaussian") == "gaussian" and "num_encoder_passes" not in s.flags
     }
     assert len(combinations) == 32

@@ -1,8 +1,10 @@
 """The runner of a study, with a stand-in for training: what it starts, continues, waits for and stops."""
 
+import dataclasses
 import fcntl
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -10,29 +12,34 @@ import time
 
 import pytest
 from studies import study
+from studies.job import Job
 from studies.runner import StudyRunner
 
 from multvae_tf.errors import RunError
 
-# Notes how it was called; then does as the "run" of its latent_dim says, and writes the last file of a run.
+# Notes how it was called; then does as the run's latent_dim says, and writes the last file of a run.
 STAND_IN = """
-import json, os, pathlib, sys, time
-folder = pathlib.Path(next(a for a in sys.argv if a.startswith("--run_dir=")).split("=")[1])
+import json, os, pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
 calls = folder / "calls.json"
 earlier = json.loads(calls.read_text()) if calls.exists() else []
-call = {"arguments": sys.argv[1:], "threads": os.environ["TF_NUM_INTRAOP_THREADS"]}
+job = json.loads((folder / "job.json").read_text())
+call = {"arguments": sys.argv[1:], "job": job, "threads": os.environ["TF_NUM_INTRAOP_THREADS"]}
 calls.write_text(json.dumps([*earlier, call]))
 (folder / "config.json").write_text("{}")
 print("the stand-in speaks")
-if "--latent_dim=1" in sys.argv:
+dim = job["overrides"]["latent_dim"]
+if dim == 1:
     while len(list(folder.parent.glob("*/config.json"))) < 2:
         time.sleep(0.01)
     sys.exit("it broke")
-while "--latent_dim=2" in sys.argv:
+if dim == 5:
+    os.kill(os.getpid(), signal.SIGKILL)
+while dim == 2:
     time.sleep(0.01)
 (folder / "README.md").write_text("")
 """
-BREAKS, HANGS, WORKS, WORKS_TOO = 1, 2, 3, 4
+BREAKS, HANGS, WORKS, WORKS_TOO, IS_KILLED = 1, 2, 3, 4, 5
 
 
 @pytest.fixture
@@ -42,19 +49,26 @@ def runs(tmp_path):
     def make(*dims, seeds=(1,)):
         settings = tuple(study.Setting(f"z {dim}", "multvae", {"latent_dim": dim}, {}) for dim in dims)
         one = study.Study("n", "t", "v", "", "ml20m", "", settings, ())
-        return study.runs(one, seeds, {}, tmp_path / "runs")
+        return study.runs(one, seeds, {"dataset": "demo"}, {"epochs": 3}, tmp_path / "runs")
 
     return make
 
 
 def runner(runs, tmp_path, parallel=1):
-    (tmp_path / "train.py").write_text(STAND_IN)
-    return StudyRunner(runs, [sys.executable, str(tmp_path / "train.py")], ["--data_dir=d"], parallel)
+    (tmp_path / "worker.py").write_text(STAND_IN)
+    return StudyRunner(runs, "my data", parallel, [sys.executable, str(tmp_path / "worker.py")])
 
 
 def calls(run):
     path = run.folder.folder / "calls.json"
     return json.loads(path.read_text()) if path.exists() else []
+
+
+def progress(capsys):
+    """What was shown, line by line: runs done, time left, what is done now."""
+    lines = re.split(r"[\r\n]+", capsys.readouterr().out)
+    pattern = r"(\d+/\d+) runs done; [\d:]+ spent, ([\d:?]+) left; (.+?) *"
+    return [match.groups() for line in lines if (match := re.fullmatch(pattern, line))]
 
 
 def assert_its_process_is_gone(run):
@@ -67,12 +81,20 @@ def test_every_run_is_started_once_with_its_share_of_the_cores(runs, tmp_path, c
     runner(all_runs, tmp_path, parallel=2).run()
     for run in all_runs:
         (call,) = calls(run)
-        assert call["arguments"] == [*run.arguments, "--data_dir=d", f"--run_dir={run.folder.folder}"]
-        assert int(call["threads"]) == max(1, len(os.sched_getaffinity(0)) // 2)
+        assert call["arguments"] == [str(run.folder.folder)]
+        assert call["job"] == {
+            "model": "multvae",
+            "data": {"dataset": "demo"},
+            "overrides": {"epochs": 3, **run.setting.flags, "seed": run.seed},
+            "data_dir": "my data",
+            "threads": max(1, len(os.sched_getaffinity(0)) // 2),
+            "command": f"python scripts/train.py {run.command_line}",
+        }
+        assert int(call["threads"]) == call["job"]["threads"]
         assert "the stand-in speaks" in run.folder.log_path.read_text()
-    first, *_, last = capsys.readouterr().out.splitlines()
-    assert first == "0/4 runs done; time left unknown; now z 3 (seed 1), z 4 (seed 1)"
-    assert last == "4/4 runs done"
+    shown = progress(capsys)
+    assert shown[0] == ("0/4", "?", "now z 3 (seed 1), z 4 (seed 1)")
+    assert shown[-1] == ("4/4", "00:00", "that is all")
 
 
 def test_what_is_finished_is_left_alone_and_what_was_begun_is_continued(runs, tmp_path):
@@ -83,7 +105,28 @@ def test_what_is_finished_is_left_alone_and_what_was_begun_is_continued(runs, tm
     finished.folder.card_path.write_text("")
     runner([finished, begun], tmp_path).run()
     assert calls(finished) == []
-    assert [call["arguments"] for call in calls(begun)] == [["--resume", f"--run_dir={begun.folder.folder}"]]
+    assert [call["arguments"] for call in calls(begun)] == [[str(begun.folder.folder)]]
+
+
+def test_a_run_that_is_continued_keeps_its_number_of_threads(runs, tmp_path):
+    """operations.md, row 8: a study that goes on with another --parallel."""
+    begun, new = runs(WORKS, WORKS_TOO)
+    runner([begun], tmp_path).run()
+    job = Job.read(begun.folder.folder)
+    dataclasses.replace(job, threads=job.threads + 5).write(begun.folder.folder)
+    begun.folder.card_path.unlink()
+    runner([begun, new], tmp_path, parallel=2).run()
+    assert [int(call["threads"]) for call in calls(begun)] == [job.threads, job.threads + 5]
+    assert [int(call["threads"]) for call in calls(new)] == [max(1, job.threads // 2)]
+
+
+def test_a_job_that_cannot_be_read_is_told_with_its_file(tmp_path):
+    with pytest.raises(RunError, match=r"job\.json is missing: start the run anew"):
+        Job.read(tmp_path)
+    for content in ("{", '{"model": "multvae"}', "[]"):
+        (tmp_path / "job.json").write_text(content)
+        with pytest.raises(RunError, match=r"job\.json describes no training .*: delete it, and start"):
+            Job.read(tmp_path)
 
 
 def test_a_run_that_fails_stops_the_others(runs, tmp_path):
@@ -94,24 +137,53 @@ def test_a_run_that_fails_stops_the_others(runs, tmp_path):
     assert_its_process_is_gone(hangs)
 
 
-def test_an_interrupt_stops_the_runs(runs, tmp_path):
+def test_a_run_that_was_killed_is_told_as_that(runs, tmp_path):
+    """operations.md, row 13."""
+    with pytest.raises(
+        RunError, match=r"'z 5' with seed 1 was killed by signal 9 \(out of memory\?\); its log"
+    ):
+        runner(runs(IS_KILLED), tmp_path).run()
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"),
+    [
+        (signal.SIGINT, KeyboardInterrupt()),
+        (signal.SIGTERM, SystemExit(143)),
+        (signal.SIGHUP, SystemExit(129)),
+    ],
+)
+def test_a_signal_to_end_stops_the_runs(number, raised, runs, tmp_path):
+    """operations.md, row 13: SIGTERM and SIGHUP end like SIGINT."""
     (hangs,) = runs(HANGS)
 
-    def interrupt():
+    def send_signal():
         while not hangs.folder.settings_path.exists():
             time.sleep(0.01)
-        signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), number)
 
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=interrupt)
+    before = signal.getsignal(number)
+    thread = threading.Thread(target=send_signal)
     thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            runner([hangs], tmp_path).run()
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        thread.join()
+    with pytest.raises(type(raised)) as error:
+        runner([hangs], tmp_path).run()
+    thread.join()
+    assert error.value.args == raised.args
+    assert signal.getsignal(number) == before
     assert_its_process_is_gone(hangs)
+
+
+def test_a_signal_that_is_ignored_stays_ignored(runs, tmp_path):
+    (works,) = runs(WORKS)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGHUP))
+        thread.start()
+        runner([works], tmp_path).run()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert works.folder.is_finished
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(runs, tmp_path):
@@ -119,18 +191,22 @@ def test_a_run_that_another_process_is_at_is_waited_for(runs, tmp_path):
     others.folder.folder.mkdir(parents=True)
     with others.folder.log_path.open("w") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
-        thread = threading.Thread(target=runner([others, own], tmp_path).run)
+
+        def finish_when_the_own_is_finished():
+            while not own.folder.is_finished:
+                time.sleep(0.01)
+            others.folder.card_path.write_text("")
+
+        thread = threading.Thread(target=finish_when_the_own_is_finished)
         thread.start()
-        while not own.folder.is_finished:
-            thread.join(0.01)
-            assert thread.is_alive()
-        others.folder.card_path.write_text("")
-    thread.join()
+        runner([others, own], tmp_path).run()
+        thread.join()
     assert calls(others) == []
     assert len(calls(own)) == 1
 
 
 def test_the_time_left_counts_what_is_not_done(runs, tmp_path, capsys):
     runner(runs(WORKS, WORKS_TOO), tmp_path).run()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "1/2 runs done; about 0 min left; now z 4 (seed 1)"
+    second = next(line for line in progress(capsys) if line[0] == "1/2")
+    assert re.fullmatch(r"00:0\d", second[1])
+    assert second[2] == "now z 4 (seed 1)"
