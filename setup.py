@@ -15,6 +15,7 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "absl-py",
+        "filelock",
         "importlib_resources",  # tensorflow-datasets 4.9 imports it, but does not ask for it
         "keras>=3.8",
         "matplotlib",

@@ -1,114 +1,63 @@
-"""The base of every multinomial autoencoder: what training, evaluation, recommendation and export need."""
+"""The bases of Mult-VAE, Mult-DAE and RecVAE: an encoder to z, a decoder to logits, a likelihood."""
 
-from typing import Any, NamedTuple
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from multvae_tf import losses, metrics, ranking, sampled_softmax
-from multvae_tf.batches import HeldOutBatch, Interactions, TrainingBatch
-from multvae_tf.layers import SparseRows, dense_columns, l2_normalize
+from multvae_tf import sampled_softmax
+from multvae_tf.batches import Interactions
+from multvae_tf.errors import check
+from multvae_tf.layers import SparseDense, SparseRows, dense_columns, l2_normalize
+from multvae_tf.losses import Likelihood, MultinomialLikelihood
+from multvae_tf.ranking import ScoresOfBlock
+from multvae_tf.schedules import BetaSchedule
+from multvae_tf.trainable_model import TrainableModel, fused_update
 
-REPORTED_METRICS = {
-    "NDCG@100": (metrics.ndcg_at_k, 100),
-    "Recall@20": (metrics.recall_at_k, 20),
-    "Recall@50": (metrics.recall_at_k, 50),
-}
-_MAX_K = max(k for _, k in REPORTED_METRICS.values())
 _CANDIDATES = 2
 
 
-class Ranking(NamedTuple):
-    """The best unseen items of B users, and what their held-out items say of them.
+class Autoencoder(TrainableModel):
+    """x -> encode -> z -> decode -> logits, with x_u distributed as the likelihood says of the logits.
 
-    Attributes:
-        top_items: int32 [B, min(100, num_items)], best first; -1 where no unseen item is left.
-        metrics: each of `REPORTED_METRICS`, float64 [B].
-    """
-
-    top_items: tf.Tensor
-    metrics: dict[str, tf.Tensor]
-
-
-def rank_batch(scores_of_block: ranking.ScoresOfBlock, num_items: int, batch: HeldOutBatch) -> Ranking:
-    """The ranking by scores; see `ranking.top_unseen`."""
-    top_scores, top_items = ranking.top_unseen(
-        scores_of_block, num_items, batch.fold_in, min(_MAX_K, num_items)
-    )
-    hits = metrics.hits(top_items, batch.held_out, num_items)
-    num_held_out = batch.held_out.row_lengths
-    return Ranking(
-        tf.where(tf.math.is_inf(top_scores), -1, top_items),
-        {name: metric(hits, num_held_out, k) for name, (metric, k) in REPORTED_METRICS.items()},
-    )
-
-
-class MultinomialAutoencoder(keras.Model):
-    """x -> encode -> z -> decode -> logits, with x_u ~ Mult(|x_u|, softmax(logits_u)).
-
-    Subclasses create all their weights in the constructor, implement `encode`, `decoder_hidden`,
-    `output_layer` and `train_step`, and take every random draw from `noise_seed`, a function of (seed, step):
-    a run that is continued from a checkpoint draws what it would have drawn.
+    Subclasses create all their weights in the constructor and implement `encode`, `decoder_hidden`,
+    `output_layer` and `train_step`.
 
     Args:
-        num_items: size of the catalogue.
-        num_sampled_items: items on which an update estimates the softmax, beside the batch's own; 0: all of
-            them, the exact loss. See `sampled_softmax`.
-        seed: of the initial weights, the dropout and the noise.
-        **kwargs: of `keras.Model` (`name`, `dtype`).
+        num_items: size I of the catalogue.
+        likelihood: of x given the logits; None means `MultinomialLikelihood()`.
+        loss_names: see `TrainableModel`.
+        **kwargs: of `RecommenderModel` (`seed`) and `keras.Model` (`name`, `dtype`).
     """
 
-    def __init__(self, num_items: int, *, num_sampled_items: int = 0, seed: int = 0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.num_items = num_items
-        self.num_sampled_items = num_sampled_items
-        self.seed = seed
-        # The number of ids changes with every batch: XLA would compile each step anew.
-        self.supports_jit = False
-        self._loss_means = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
-        self._validation_means = {name: keras.metrics.Mean(name=name) for name in REPORTED_METRICS}
+    beta: BetaSchedule | None = None  # the weight of the KL term, where there is one
 
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """The names under which `train_step` reports per-user means of an epoch; `loss` comes first."""
-        return ("loss", "nll")
+    def __init__(
+        self,
+        num_items: int,
+        *,
+        likelihood: Likelihood | None = None,
+        loss_names: Sequence[str] = ("loss", "nll"),
+        **kwargs: Any,
+    ):
+        super().__init__(num_items, loss_names=loss_names, **kwargs)
+        if likelihood is None:
+            likelihood = MultinomialLikelihood()
+        is_likelihood = isinstance(likelihood, Likelihood)
+        check(is_likelihood, "likelihood", repr(likelihood), "an object, such as MultinomialLikelihood()")
+        self.likelihood = likelihood
 
-    @property
-    def passes_per_epoch(self) -> int:
-        """Passes over the training data in one epoch of `fit`."""
-        return 1
-
-    def phase(self, pass_number: int) -> str:
-        """What a pass of an epoch trains, in words for messages."""
-        return "training"
-
-    @property
-    def step(self) -> tf.Tensor:
-        """The number of updates made so far, an int64 scalar."""
-        return tf.cast(self.optimizer.iterations, tf.int64)
-
-    def noise_seed(self, purpose: int) -> tf.Tensor:
-        """The int64 [2] seed of this step's draw for one purpose (dropout, noise, ...)."""
-        return tf.stack([tf.constant(self.seed * 16 + purpose, tf.int64), self.step])
-
-    @property
-    def optimized_variables(self) -> list[keras.Variable]:
-        """What `optimizer` updates."""
-        return self.trainable_variables
-
-    def compile(self, optimizer: Any, **kwargs: Any) -> None:
-        """As `keras.Model.compile`, but creates the optimizer's state at once: checkpoints need it.
-
-        Args:
-            optimizer: an optimizer or its name; losses and metrics are the model's own.
-            **kwargs: `steps_per_execution`, `run_eagerly`.
-        """
-        super().compile(optimizer=optimizer, **kwargs)
-        self.optimizer.build(self.optimized_variables)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model; Keras would skip a model whose `compile` is its own."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+    def prepare_training(self, num_users: int, num_updates: int | None = None) -> None:
+        """See `TrainableModel.prepare_training`; fills in what the schedule of beta leaves open."""
+        if self.beta is None or num_updates is None:
+            return
+        schedule = self.beta.for_updates(num_updates)
+        if schedule is not self.beta:
+            self.beta = schedule
+            self.train_function = None  # an update that was traced has the old one
 
     def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor | None]:
         """z_mean and z_log_var, float32 [B, latent_dim]; the latter is None where z has no variance."""
@@ -132,22 +81,7 @@ class MultinomialAutoencoder(keras.Model):
         z_mean, _ = self.encode(l2_normalize(Interactions(*x)))
         return self.decode(z_mean)
 
-    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
-        """The negative log-likelihood of x given the logits, float32 [B], in nats."""
-        return losses.multinomial_nll(x, logits)
-
-    def nll_at(self, z: tf.Tensor, x: Interactions) -> tf.Tensor:
-        """The negative log-likelihood of x, float32 [B], at z, or this step's estimate of it."""
-        if not self.num_sampled_items:
-            return self.nll(x, self.decode(z))
-        candidates = sampled_softmax.draw_candidates(
-            x.ids, self.num_items, self.num_sampled_items, self.noise_seed(_CANDIDATES)
-        )
-        h, layer = self.decoder_hidden(z), self.output_layer
-        kernel, bias = (sampled_softmax.columns(w, candidates.items) for w in (layer.kernel, layer.bias))
-        return sampled_softmax.sampled_nll(x, dense_columns(layer, h, kernel, bias), candidates)
-
-    def scores(self, x: Interactions) -> ranking.ScoresOfBlock:
+    def scores(self, x: Interactions) -> ScoresOfBlock:
         """What `call` gives, by blocks of items: all layers but the last are computed once."""
         z_mean, _ = self.encode(l2_normalize(x))
         h, layer = self.decoder_hidden(z_mean), self.output_layer
@@ -158,40 +92,123 @@ class MultinomialAutoencoder(keras.Model):
 
         return scores_of_block
 
-    def recommend(self, seen: Interactions, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores and numbers of the k best unseen items, [B, k]; see `ranking.top_unseen`."""
-        return ranking.top_unseen(self.scores(seen), self.num_items, seen, min(k, self.num_items))
+    def nll_at(self, z: tf.Tensor, x: Interactions) -> tf.Tensor:
+        """The negative log-likelihood of x, float32 [B], in nats, at z, or this step's estimate of it."""
+        if not self.likelihood.num_sampled_items:
+            return self.likelihood.nll(x, self.decode(z))
+        candidates = sampled_softmax.draw_candidates(
+            x.ids, self.num_items, self.likelihood.num_sampled_items, self.noise_seed(_CANDIDATES)
+        )
+        h, layer = self.decoder_hidden(z), self.output_layer
+        kernel, bias = (sampled_softmax.columns(w, candidates.items) for w in (layer.kernel, layer.bias))
+        return sampled_softmax.sampled_nll(x, dense_columns(layer, h, kernel, bias), candidates)
 
-    @tf.function(reduce_retracing=True)
-    def rank_held_out(self, batch: HeldOutBatch) -> Ranking:
-        """The ranking of each user's unseen items."""
-        return rank_batch(self.scores(batch.fold_in), self.num_items, batch)
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "likelihood": keras.saving.serialize_keras_object(self.likelihood)}
 
-    def test_step(self, batch: HeldOutBatch) -> dict[str, tf.Tensor]:
-        """Ranks the held-out items of a batch; users without any do not count."""
-        has_held_out = tf.cast(batch.held_out.row_lengths > 0, tf.float32)
-        for name, values in self.rank_held_out(batch).metrics.items():
-            self._validation_means[name].update_state(values, sample_weight=has_held_out)
-        return {name: mean.result() for name, mean in self._validation_means.items()}
 
-    def prepare_training(self, num_users: int) -> None:
-        """Makes room for what `fit` on `num_users` users may keep of each of them; called before `fit`."""
+class MLPAutoencoder(Autoencoder):
+    """What Mult-VAE and Mult-DAE share: two multilayer perceptrons, input dropout, an L2 penalty.
 
-    def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
-        """One update; returns the running means of `loss_names` over the epoch."""
-        raise NotImplementedError
+    Weights start Glorot-uniform, biases as a truncated normal of standard deviation 0.001.
+    """
 
-    def _report(self, num_users: tf.Tensor, **values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Updates the per-user running means with this batch's means."""
-        for name, value in values.items():
-            self._loss_means[name].update_state(value, sample_weight=tf.cast(num_users, tf.float32))
-        return {name: self._loss_means[name].result() for name in values}
+    def __init__(
+        self,
+        num_items: int,
+        *,
+        hidden_dims: Sequence[int],
+        latent_dim: int,
+        outputs_per_latent: int,
+        activation: str,
+        dropout_rate: float,
+        l2: float,
+        **kwargs: Any,
+    ):
+        super().__init__(num_items, **kwargs)
+        check(all(dim >= 1 for dim in hidden_dims), "hidden_dims", tuple(hidden_dims), "widths of at least 1")
+        check(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
+        check(0 <= dropout_rate < 1, "dropout_rate", dropout_rate, "at least 0 and less than 1")
+        check(0 <= l2 < math.inf, "l2", l2, "at least 0")
+        check(
+            _is_activation(activation), "activation", repr(activation), "a Keras activation, such as 'tanh'"
+        )
+        self.hidden_dims = tuple(hidden_dims)
+        self.latent_dim = latent_dim
+        self.activation = activation
+        self.dropout_rate = dropout_rate
+        self.l2 = l2
+        self._layers_made = 0
+        encoder_dims = [*hidden_dims, outputs_per_latent * latent_dim]
+        self.input_layer = SparseDense(num_items, encoder_dims[0], **self._initializers())
+        self.encoder_layers = self._dense_layers(encoder_dims)
+        self.decoder_layers = self._dense_layers([latent_dim, *reversed(self.hidden_dims), num_items])
+        self.built = True
+
+    def _initializers(self) -> dict[str, Any]:
+        """Initializers and names of the next layer; each layer has its own seed."""
+        self._layers_made += 1
+        seed = self.seed * 1000 + 2 * self._layers_made
+        return {
+            "kernel_initializer": keras.initializers.GlorotUniform(seed=seed),
+            "bias_initializer": keras.initializers.TruncatedNormal(stddev=0.001, seed=seed + 1),
+            "dtype": self.dtype_policy,
+        }
+
+    def _dense_layers(self, dims: Sequence[int]) -> list[keras.layers.Dense]:
+        layers = []
+        for input_dim, units in itertools.pairwise(dims):
+            layer = keras.layers.Dense(units, **self._initializers())
+            layer.build((None, input_dim))
+            layers.append(layer)
+        return layers
+
+    def _encoder_output(self, rows: SparseRows) -> tf.Tensor:
+        """The encoder's last layer before any activation, float [B, its width]."""
+        activation = keras.activations.get(self.activation)
+        h = self.input_layer(rows)
+        for layer in self.encoder_layers:
+            h = layer(activation(h))
+        return h
+
+    def decoder_hidden(self, z: tf.Tensor) -> tf.Tensor:
+        """The input of `output_layer`, float [B, its width], at z, float [B, latent_dim]."""
+        activation = keras.activations.get(self.activation)
+        h = z
+        for layer in self.decoder_layers[:-1]:
+            h = activation(layer(h))
+        return h
+
+    @property
+    def output_layer(self) -> keras.layers.Dense:
+        """The decoder's last layer, which gives the logits."""
+        return self.decoder_layers[-1]
+
+    def l2_penalty(self) -> tf.Tensor:
+        """Lambda * sum ||W||^2 over the kernels, not the biases, a float32 scalar."""
+        kernels = [layer.kernel for layer in (self.input_layer, *self.encoder_layers, *self.decoder_layers)]
+        return self.l2 * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
+
+    def minimize(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
+        """One update of all weights, by the gradients of the loss that the tape recorded."""
+        gradients = tape.gradient(loss, self.trainable_variables)
+        fused_update(self.optimizer, self.trainable_variables)(gradients)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
             **super().get_config(),
-            "num_items": self.num_items,
-            "num_sampled_items": self.num_sampled_items,
-            "seed": self.seed,
+            "hidden_dims": self.hidden_dims,
+            "latent_dim": self.latent_dim,
+            "activation": self.activation,
+            "dropout_rate": self.dropout_rate,
+            "l2": self.l2,
         }
+
+
+def _is_activation(name: Any) -> bool:
+    try:
+        return isinstance(name, str) and callable(keras.activations.get(name))
+    except ValueError:
+        return False

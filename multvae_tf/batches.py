@@ -1,11 +1,10 @@
-"""From a scipy CSR matrix to tf.data batches of item ids; nothing is ever densified.
+"""From a scipy matrix of users by items to tf.data batches of item ids; nothing is ever densified.
 
 A training batch is a pure function of (seed, epoch, pass, step): rows are shuffled statelessly, so that a run
 can be continued at any epoch and sees exactly the batches that it would have seen.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -18,10 +17,21 @@ class Interactions(NamedTuple):
     Attributes:
         ids: int32 [N], item numbers, the users' rows one after another.
         row_splits: int32 [B + 1], user b owns `ids[row_splits[b]:row_splits[b + 1]]`.
+
+    Example:
+        >>> import scipy.sparse
+        >>> from multvae_tf import Interactions
+        >>> Interactions.from_csr(scipy.sparse.csr_matrix([[0, 1, 1], [1, 0, 0]])).ids.numpy().tolist()
+        [1, 2, 0]
     """
 
     ids: tf.Tensor
     row_splits: tf.Tensor
+
+    @classmethod
+    def from_csr(cls, matrix: scipy.sparse.csr_matrix) -> "Interactions":
+        """All rows of a CSR matrix as one batch; its values are not looked at."""
+        return cls(tf.constant(matrix.indices, tf.int32), tf.constant(matrix.indptr, tf.int32))
 
     @property
     def num_rows(self) -> tf.Tensor:
@@ -76,6 +86,10 @@ class HeldOutBatch(NamedTuple):
 
     fold_in: Interactions
     held_out: Interactions
+
+
+INTERACTIONS_SPEC = Interactions(tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32))
+HELD_OUT_SPEC = HeldOutBatch(INTERACTIONS_SPEC, INTERACTIONS_SPEC)
 
 
 class _RowGather:
@@ -151,6 +165,32 @@ def training_batches(
     return passes.flat_map(batches_of_pass).prefetch(2)
 
 
+def passes_over(batches: tf.data.Dataset, passes_per_epoch: int) -> tf.data.Dataset:
+    """The training batches of one epoch, from a dataset that is one pass over the users.
+
+    Args:
+        batches: of `Interactions`, or of ragged int tensors [B, None] of item numbers.
+        passes_per_epoch: how often it is gone through; it may shuffle anew each time.
+
+    Returns:
+        A dataset of `TrainingBatch`; the users have no numbers in a matrix, and are all -1.
+    """
+
+    def as_training_batch(pass_number: tf.Tensor, step: tf.Tensor, *rows: Any) -> TrainingBatch:
+        x = rows[0] if len(rows) == 1 else rows
+        ids, row_splits = (x.values, x.row_splits) if isinstance(x, tf.RaggedTensor) else x
+        interactions = Interactions(tf.cast(ids, tf.int32), tf.cast(row_splits, tf.int32))
+        users = tf.fill([interactions.num_rows], tf.constant(-1, tf.int64))
+        return TrainingBatch(interactions, users, pass_number, step)
+
+    passes = tf.data.Dataset.range(passes_per_epoch)
+    return passes.flat_map(
+        lambda number: batches.enumerate().map(
+            lambda step, *rows: as_training_batch(number, step, *rows), num_parallel_calls=1
+        )
+    )
+
+
 def copied_ahead(batches: tf.data.Dataset, device: str) -> tf.data.Dataset:
     """The same batches in the memory of a device, copied while the ones before them are in use."""
     return batches.apply(tf.data.experimental.prefetch_to_device(device, buffer_size=2))
@@ -182,10 +222,3 @@ def interaction_batches(matrix: scipy.sparse.csr_matrix, batch_size: int) -> tf.
     """Users in matrix order, as `Interactions`."""
     rows = tf.data.Dataset.range(matrix.shape[0]).batch(batch_size)
     return rows.map(_RowGather(matrix), num_parallel_calls=1).prefetch(2)
-
-
-def single_user(items: Sequence[int]) -> Interactions:
-    """A batch of one user with these item numbers."""
-    return Interactions(
-        tf.constant(items, tf.int32, shape=[len(items)]), tf.constant([0, len(items)], tf.int32)
-    )

@@ -11,10 +11,10 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder, Ranking, rank_batch
 from multvae_tf.batches import HeldOutBatch, evaluation_batches
 from multvae_tf.errors import RunError
-from multvae_tf.run_folder import write_atomically
+from multvae_tf.files import write_atomically
+from multvae_tf.ranking import REPORTED_METRICS, Ranking, rank_batch
 
 _BATCHES_AT_A_TIME = 2
 
@@ -26,6 +26,12 @@ class Estimate:
     Attributes:
         mean: the mean.
         standard_error: standard deviation / sqrt(users), as the code of Liang et al. 2018 reports it.
+
+    Example:
+        >>> import numpy as np
+        >>> from multvae_tf import Estimate
+        >>> print(Estimate.of(np.array([0.25, 0.75])))
+        0.50000 (0.17678)
     """
 
     mean: float
@@ -39,6 +45,9 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.mean:.5f} ({self.standard_error:.5f})"
 
+    def __float__(self) -> float:
+        return self.mean
+
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutRanking:
@@ -46,7 +55,8 @@ class HeldOutRanking:
 
     Attributes:
         users: int64 [U], the rows of these users in the matrices of fold-ins and held-out items, ascending.
-        top_items: int32 [U, min(100, num_items)], the unseen items, best first; -1 where none is left.
+        top_items: int32 [U, min(100, num_items)], the unseen items, best first; `ranking.NO_ITEM` where none
+            is left.
         metrics: for each of `REPORTED_METRICS` float64 [U].
     """
 
@@ -79,34 +89,23 @@ class HeldOutRanking:
             raise RunError(f"{path} is damaged ({error}): continue the run with --resume") from error
 
 
-def rank_held_out(
-    model: MultinomialAutoencoder,
+def rank_users(
+    rank: Callable[[HeldOutBatch], Ranking],
     fold_in: scipy.sparse.csr_matrix,
     held_out: scipy.sparse.csr_matrix,
     batch_size: int = 500,
 ) -> HeldOutRanking:
-    """The model's ranking for every user who has held-out items.
+    """The ranking for every user who has held-out items.
 
     Args:
-        model: ranks the items that are not in the fold-in.
-        fold_in: CSR [num_users, num_items].
-        held_out: CSR of the same shape.
+        rank: of a batch, such as `model.rank_held_out`; called by two threads at a time.
+        fold_in: CSR [num_users, num_items], what is known of the users.
+        held_out: CSR of the same shape, what is to be ranked high.
         batch_size: users at a time; memory grows with 2 * batch_size * the width of a block of items.
 
     Raises:
-        RunError: no user has any held-out item, or the catalogue is not the model's.
+        RunError: no user has any held-out item.
     """
-    if fold_in.shape[1] != model.num_items:
-        raise RunError(f"the data has {fold_in.shape[1]} items, the model {model.num_items}")
-    return _over_batches(model.rank_held_out, fold_in, held_out, batch_size)
-
-
-def _over_batches(
-    rank: Callable[[HeldOutBatch], Ranking],
-    fold_in: scipy.sparse.csr_matrix,
-    held_out: scipy.sparse.csr_matrix,
-    batch_size: int,
-) -> HeldOutRanking:
     users = np.flatnonzero(np.diff(held_out.indptr))
     if not len(users):
         raise RunError("no user has a held-out item: there is nothing to evaluate")
@@ -121,33 +120,20 @@ def _over_batches(
     )
 
 
-def per_user_metrics(
-    model: MultinomialAutoencoder,
-    fold_in: scipy.sparse.csr_matrix,
-    held_out: scipy.sparse.csr_matrix,
-    batch_size: int = 500,
-) -> dict[str, np.ndarray]:
-    """The metrics of `rank_held_out`, with its arguments and errors."""
-    return rank_held_out(model, fold_in, held_out, batch_size).metrics
-
-
-def evaluate(
-    model: MultinomialAutoencoder,
-    fold_in: scipy.sparse.csr_matrix,
-    held_out: scipy.sparse.csr_matrix,
-    batch_size: int = 500,
-) -> dict[str, Estimate]:
-    """Mean and standard error of `per_user_metrics`, with its arguments and errors."""
-    return rank_held_out(model, fold_in, held_out, batch_size).estimates()
-
-
-def evaluate_popularity(
+def rank_by_popularity(
     train: scipy.sparse.csr_matrix,
     fold_in: scipy.sparse.csr_matrix,
     held_out: scipy.sparse.csr_matrix,
     batch_size: int = 500,
-) -> dict[str, Estimate]:
-    """`evaluate` of the ranking by number of training users, the same for all: what a model must beat."""
+) -> HeldOutRanking:
+    """`rank_users` by number of training users, the same order for all: what a model must beat.
+
+    Args:
+        train: CSR [num_train_users, num_items].
+        fold_in: as for `rank_users`.
+        held_out: as for `rank_users`.
+        batch_size: as for `rank_users`.
+    """
     num_users_of = tf.constant(train.getnnz(axis=0), tf.float32)
 
     @tf.function(reduce_retracing=True)
@@ -158,4 +144,4 @@ def evaluate_popularity(
 
         return rank_batch(scores_of_block, train.shape[1], batch)
 
-    return _over_batches(rank, fold_in, held_out, batch_size).estimates()
+    return rank_users(rank, fold_in, held_out, batch_size)

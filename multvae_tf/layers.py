@@ -55,8 +55,8 @@ def drop_items(rows: SparseRows, rate: float, seed: tf.Tensor) -> SparseRows:
 
 
 @tf.custom_gradient
-def _sum_kernel_rows(kernel: tf.Tensor, ids: tf.Tensor, segment_ids: tf.Tensor, num_rows: tf.Tensor) -> tuple:
-    """Sum of kernel[i] over the ids i of each row: [num_rows, units]."""
+def sum_kernel_rows(kernel: tf.Tensor, ids: tf.Tensor, segment_ids: tf.Tensor, num_rows: tf.Tensor) -> tuple:
+    """Sum of kernel[i] over the ids i of each row, [num_rows, units]; its gradient is dense."""
     num_items = tf.shape(kernel)[0]
     sums = tf.raw_ops.SparseSegmentSumWithNumSegments(
         data=kernel, indices=ids, segment_ids=segment_ids, num_segments=num_rows
@@ -125,7 +125,7 @@ class SparseDense(keras.layers.Layer):
     def call(self, rows: SparseRows) -> tf.Tensor:
         """See the class."""
         items = rows.items
-        sums = _sum_kernel_rows(
+        sums = sum_kernel_rows(
             tf.convert_to_tensor(self.kernel), items.ids, items.segment_ids, items.num_rows
         )
         return tf.cast(sums * rows.scale[:, tf.newaxis] + self.bias, self.compute_dtype)

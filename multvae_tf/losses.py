@@ -1,11 +1,14 @@
-"""Negative log-likelihoods and KL divergences, per user; the models average them over the batch."""
+"""Likelihoods and KL divergences, per user; the models average them over the batch."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from multvae_tf.batches import Interactions
+from multvae_tf.errors import check
 
 _MULTIPLE = 8192
 
@@ -115,14 +118,6 @@ def _sum_over_positives(
     return tf.math.unsorted_segment_sum(values, coordinates[:, 0], x.num_rows)
 
 
-# Each takes x, the logits, and the weight of a positive, which is for the Gaussian alone.
-LIKELIHOODS: dict[str, Callable[[Interactions, tf.Tensor, float], tf.Tensor]] = {
-    "multinomial": lambda x, logits, _: multinomial_nll(x, logits),
-    "gaussian": gaussian_nll,
-    "logistic": lambda x, logits, _: logistic_nll(x, logits),
-}
-
-
 def gaussian_kl(z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
     """KL(N(mu, sigma^2) || N(0, I)) = sum_k (sigma_k^2 + mu_k^2 - 1 - log sigma_k^2) / 2.
 
@@ -134,3 +129,106 @@ def gaussian_kl(z_mean: tf.Tensor, z_log_var: tf.Tensor) -> tf.Tensor:
         float [B], in nats: summed, not averaged, over the latent dimensions.
     """
     return 0.5 * tf.reduce_sum(tf.exp(z_log_var) + tf.square(z_mean) - 1.0 - z_log_var, axis=1)
+
+
+class Likelihood:
+    """log p(x | logits): how the interactions of a user are thought to come from the decoder's output.
+
+    Subclasses implement `nll`, and give back the constructor's arguments by `get_config`.
+    """
+
+    num_sampled_items = 0
+
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """The negative log-likelihood of x, float32 [B], in nats, given logits, float32 [B, num_items]."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Likelihood":
+        """The inverse of `get_config`."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class MultinomialLikelihood(Likelihood):
+    """A user's items are drawn from softmax(logits): the likelihood of Mult-VAE, Mult-DAE and RecVAE.
+
+    Args:
+        num_sampled_items: On how many items an update estimates the softmax's normaliser, beside the batch's
+            own items; 0 means all of them, exactly, as in the papers. See `sampled_softmax`.
+
+    Raises:
+        SettingError: the number is negative.
+
+    Example:
+        >>> from multvae_tf import MultinomialLikelihood, MultVAE
+        >>> model = MultVAE(1000, likelihood=MultinomialLikelihood(num_sampled_items=200))
+
+    References: Liang et al. 2018, equation 2; see `multinomial_nll`.
+    """
+
+    def __init__(self, num_sampled_items: int = 0):
+        check(num_sampled_items >= 0, "num_sampled_items", num_sampled_items, "at least 0")
+        self.num_sampled_items = num_sampled_items
+
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """See `multinomial_nll`."""
+        return multinomial_nll(x, logits)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"num_sampled_items": self.num_sampled_items}
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class GaussianLikelihood(Likelihood):
+    """Each entry of x is normal around its logit, and the positives weigh more than the other items.
+
+    Args:
+        positive_weight: The weight c_1 of a positive's square, where that of any other item is 1; the paper
+            does not state it.
+
+    Raises:
+        SettingError: the weight is not a positive number.
+
+    Example:
+        >>> from multvae_tf import GaussianLikelihood
+        >>> GaussianLikelihood(positive_weight=5.0).positive_weight
+        5.0
+
+    References: Liang et al. 2018, equation 3; see `gaussian_nll`.
+    """
+
+    def __init__(self, positive_weight: float = 10.0):
+        is_positive = 0 < positive_weight < math.inf
+        check(is_positive, "positive_weight", positive_weight, "a number greater than 0")
+        self.positive_weight = positive_weight
+
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """See `gaussian_nll`."""
+        return gaussian_nll(x, logits, self.positive_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"positive_weight": self.positive_weight}
+
+
+@keras.saving.register_keras_serializable(package="multvae_tf")
+class LogisticLikelihood(Likelihood):
+    """Each entry of x is a coin with the probability sigmoid(logit), whatever the others are.
+
+    Example:
+        >>> from multvae_tf import LogisticLikelihood, MultDAE
+        >>> type(MultDAE(100, likelihood=LogisticLikelihood()).likelihood).__name__
+        'LogisticLikelihood'
+
+    References: Liang et al. 2018, equation 4; see `logistic_nll`.
+    """
+
+    def nll(self, x: Interactions, logits: tf.Tensor) -> tf.Tensor:
+        """See `logistic_nll`."""
+        return logistic_nll(x, logits)

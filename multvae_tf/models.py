@@ -7,10 +7,11 @@ import keras
 import tensorflow as tf
 
 from multvae_tf import losses
+from multvae_tf.autoencoder import MLPAutoencoder
 from multvae_tf.batches import TrainingBatch
 from multvae_tf.layers import SparseRows, drop_items, l2_normalize, reparameterize
-from multvae_tf.mlp_autoencoder import MLPAutoencoder
-from multvae_tf.schedules import BetaSchedule, LinearAnnealing
+from multvae_tf.losses import Likelihood
+from multvae_tf.schedules import BetaSchedule, LinearAnnealing, checked_beta
 
 _DROPOUT, _NOISE = 0, 1
 
@@ -19,25 +20,39 @@ _DROPOUT, _NOISE = 0, 1
 class MultVAE(MLPAutoencoder):
     """Variational autoencoder with a multinomial likelihood, Mult-VAE^PR.
 
-    Maximises, over users u, E_q[log p(x_u | z_u)] - beta KL(q(z_u | x_u) || N(0, I)) (eq. 8), with
+    Maximises, over users u, E_q[log p(x_u | z_u)] - beta KL(q(z_u | x_u) || N(0, I)) (equation 8), with
     q(z_u | x_u) = N(mu(x_u), diag sigma^2(x_u)) and pi(z_u) = softmax(f(z_u)); f, mu and log sigma^2 are
-    multilayer perceptrons, linear in their last layer.
+    multilayer perceptrons, linear in their last layer. In training z is sampled once per user; otherwise
+    z = mu. The defaults are the paper's and its code's for ML-20M.
 
     Args:
-        num_items: size I of the catalogue.
-        hidden_dims: widths of the encoder's hidden layers, first to last; the decoder mirrors them.
-        latent_dim: size of z.
-        activation: of the hidden layers.
-        dropout_rate: of the L2-normalised input, in training.
-        l2: lambda of lambda * sum ||W||^2, in the loss of each update.
-        likelihood: of x given the decoder's output: `multinomial`, `gaussian` or `logistic`.
-        positive_weight: of the Gaussian likelihood; see `losses.gaussian_nll`.
-        beta: a `BetaSchedule`.
-        seed: of the initial weights, the dropout and the noise.
-        **kwargs: of `MultinomialAutoencoder`.
+        num_items: The size I of the catalogue.
+        hidden_dims: The widths of the encoder's hidden layers, first to last; the decoder mirrors them.
+        latent_dim: The size of z, the code of a user.
+        activation: The name of the Keras activation of the hidden layers.
+        dropout_rate: The probability with which each item of a user is dropped from the input in training.
+        l2: The weight lambda of the penalty lambda * sum ||W||^2, which is added to the loss of each update.
+        likelihood: How a user's items are thought to come from the decoder's output, a `Likelihood`; None
+            means `MultinomialLikelihood()`.
+        beta: How the weight of the KL term goes over the updates, a `BetaSchedule`; None means
+            `LinearAnnealing()`.
+        seed: The seed of the initial weights, the order of the users, the dropout and the noise; 98765 in the
+            authors' code.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
 
-    Train with `fit` on `batches.training_batches`, compiled with an optimizer alone. In training z is
-    sampled once per user; otherwise z = mu.
+    Raises:
+        SettingError: a value is out of range.
+
+    Example:
+        >>> import scipy.sparse
+        >>> from multvae_tf import MultVAE
+        >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0
+        >>> model = MultVAE(num_items=20, hidden_dims=(16,), latent_dim=4)
+        >>> model.compile()
+        >>> history = model.fit(x, epochs=2, batch_size=10, verbose=0)
+        >>> items, scores = model.recommend(x[:5], k=3)
+        >>> items.shape
+        (5, 3)
 
     Deviations: none.
     """
@@ -51,32 +66,25 @@ class MultVAE(MLPAutoencoder):
         activation: str = "tanh",
         dropout_rate: float = 0.5,
         l2: float = 0.0,
-        likelihood: str = "multinomial",
-        positive_weight: float = 10.0,
+        likelihood: Likelihood | None = None,
         beta: BetaSchedule | None = None,
-        seed: int = 0,
+        seed: int = 98765,
         **kwargs: Any,
     ):
         super().__init__(
             num_items,
-            encoder_dims=[*hidden_dims, 2 * latent_dim],
-            decoder_dims=[latent_dim, *reversed(hidden_dims)],
+            hidden_dims=hidden_dims,
+            latent_dim=latent_dim,
+            outputs_per_latent=2,
             activation=activation,
             dropout_rate=dropout_rate,
             l2=l2,
             likelihood=likelihood,
-            positive_weight=positive_weight,
+            loss_names=("loss", "nll", "kl", "beta"),
             seed=seed,
             **kwargs,
         )
-        self.hidden_dims = tuple(hidden_dims)
-        self.latent_dim = latent_dim
-        self.beta = LinearAnnealing(total_anneal_steps=200_000, anneal_cap=0.2) if beta is None else beta
-
-    @property
-    def loss_names(self) -> tuple[str, ...]:
-        """`loss` is the negative ELBO with its L2 penalty."""
-        return ("loss", "nll", "kl")
+        self.beta: BetaSchedule = checked_beta(LinearAnnealing() if beta is None else beta)
 
     def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor]:
         """Mu and log sigma^2 of q(z | x), float32 [B, latent_dim] each."""
@@ -106,7 +114,7 @@ class MultVAE(MLPAutoencoder):
         return {"loss": loss, "nll": tf.reduce_mean(nll), "kl": tf.reduce_mean(kl)}
 
     def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
-        """One update; returns the epoch's running means of loss, nll and kl, and the update's mean beta."""
+        """One update; returns the epoch's means over the users of the loss, its parts, and beta."""
         num_users = batch.x.num_rows
         rows = drop_items(l2_normalize(batch.x), self.dropout_rate, self.noise_seed(_DROPOUT))
         epsilon = tf.random.stateless_normal([num_users, self.latent_dim], self.noise_seed(_NOISE))
@@ -114,45 +122,44 @@ class MultVAE(MLPAutoencoder):
         with tf.GradientTape() as tape:
             parts = self.negative_elbo(batch, rows, epsilon, beta)
         self.minimize(tape, parts["loss"])
-        return {**self._report(num_users, **parts), "beta": tf.reduce_mean(beta)}
+        return self._report(num_users, **parts, beta=tf.reduce_mean(beta))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "hidden_dims": self.hidden_dims,
-            "latent_dim": self.latent_dim,
-            "beta": keras.saving.serialize_keras_object(self.beta),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MultVAE":
-        """The inverse of `get_config`."""
-        return cls(
-            **{**config, "beta": keras.saving.deserialize_keras_object(config["beta"], custom_objects)}
-        )
+        return {**super().get_config(), "beta": keras.saving.serialize_keras_object(self.beta)}
 
 
 @keras.saving.register_keras_serializable(package="multvae_tf")
 class MultDAE(MLPAutoencoder):
     """Denoising autoencoder with a multinomial likelihood, Mult-DAE.
 
-    Maximises, over users u, log p(x_u | g(x_u)) with input dropout (eq. 9) minus an L2 penalty; z = g(x) is
-    deterministic.
+    Maximises, over users u, log p(x_u | g(x_u)) with input dropout (equation 9) minus an L2 penalty; z = g(x)
+    is deterministic. The defaults are the paper's and its code's.
 
     Args:
-        num_items: size I of the catalogue.
-        hidden_dims: widths of the hidden layers between the input and z; the decoder mirrors them.
-        latent_dim: size of z.
-        activation: of every layer but the output, the one that gives z included.
-        dropout_rate: of the L2-normalised input, in training.
-        l2: lambda of lambda * sum ||W||^2, in the loss of each update.
-        likelihood: of x given the decoder's output: `multinomial`, `gaussian` or `logistic`.
-        positive_weight: of the Gaussian likelihood; see `losses.gaussian_nll`.
-        seed: of the initial weights and the dropout.
-        **kwargs: of `MultinomialAutoencoder`.
+        num_items: The size I of the catalogue.
+        hidden_dims: The widths of the hidden layers between the input and z; the decoder mirrors them.
+        latent_dim: The size of z, the code of a user.
+        activation: The name of the Keras activation of every layer but the last, the one that gives z
+            included.
+        dropout_rate: The probability with which each item of a user is dropped from the input in training.
+        l2: The weight lambda of the penalty lambda * sum ||W||^2, which is added to the loss of each update;
+            0.01 / 500 in the authors' code.
+        likelihood: How a user's items are thought to come from the decoder's output, a `Likelihood`; None
+            means `MultinomialLikelihood()`.
+        seed: The seed of the initial weights, the order of the users and the dropout; 98765 in the authors'
+            code.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
 
-    Train as `MultVAE`.
+    Raises:
+        SettingError: a value is out of range.
+
+    Example:
+        >>> from multvae_tf import MultDAE
+        >>> model = MultDAE(num_items=20, latent_dim=4)
+        >>> model.compile()
+        >>> model.latent_dim
+        4
 
     Deviations: none.
     """
@@ -166,25 +173,22 @@ class MultDAE(MLPAutoencoder):
         activation: str = "tanh",
         dropout_rate: float = 0.5,
         l2: float = 0.01 / 500,
-        likelihood: str = "multinomial",
-        positive_weight: float = 10.0,
-        seed: int = 0,
+        likelihood: Likelihood | None = None,
+        seed: int = 98765,
         **kwargs: Any,
     ):
         super().__init__(
             num_items,
-            encoder_dims=[*hidden_dims, latent_dim],
-            decoder_dims=[latent_dim, *reversed(hidden_dims)],
+            hidden_dims=hidden_dims,
+            latent_dim=latent_dim,
+            outputs_per_latent=1,
             activation=activation,
             dropout_rate=dropout_rate,
             l2=l2,
             likelihood=likelihood,
-            positive_weight=positive_weight,
             seed=seed,
             **kwargs,
         )
-        self.hidden_dims = tuple(hidden_dims)
-        self.latent_dim = latent_dim
 
     def encode(self, rows: SparseRows) -> tuple[tf.Tensor, None]:
         """z, float32 [B, latent_dim]; it has no variance."""
@@ -198,13 +202,9 @@ class MultDAE(MLPAutoencoder):
         return {"loss": nll + self.l2_penalty() if self.l2 else nll, "nll": nll}
 
     def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
-        """One update; returns the epoch's running means of loss and nll."""
+        """One update; returns the epoch's means over the users of the loss and nll."""
         rows = drop_items(l2_normalize(batch.x), self.dropout_rate, self.noise_seed(_DROPOUT))
         with tf.GradientTape() as tape:
             parts = self.penalized_nll(batch, rows)
         self.minimize(tape, parts["loss"])
         return self._report(batch.x.num_rows, **parts)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "hidden_dims": self.hidden_dims, "latent_dim": self.latent_dim}

@@ -2,89 +2,46 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib.figure
 
-from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.evaluation import Estimate
-from multvae_tf.run_folder import RunFolder, write_atomically
-from multvae_tf.training import MONITORED, read_history
-
-# NDCG@100, Recall@20, Recall@50 on the test users of the strong protocol: Liang et al. 2018, table 2
-# (Mult-VAE, Mult-DAE, WMF, SLIM, CDAE), and Shenbin et al. 2020, table 1 (the others).
-PUBLISHED: dict[str, dict[str, tuple[float, float, float]]] = {
-    "ml20m": {
-        "Mult-VAE": (0.426, 0.395, 0.537),
-        "Mult-DAE": (0.419, 0.387, 0.524),
-        "RecVAE": (0.442, 0.414, 0.553),
-        "RaCT": (0.434, 0.403, 0.543),
-        "LambdaNet": (0.427, 0.395, 0.534),
-        "EASE": (0.420, 0.391, 0.521),
-        "CDAE": (0.418, 0.391, 0.523),
-        "SLIM": (0.401, 0.370, 0.495),
-        "WMF": (0.386, 0.360, 0.498),
-        "WARP": (0.341, 0.314, 0.466),
-    },
-    "netflix": {
-        "Mult-VAE": (0.386, 0.351, 0.444),
-        "Mult-DAE": (0.380, 0.344, 0.438),
-        "RecVAE": (0.394, 0.361, 0.452),
-        "RaCT": (0.392, 0.357, 0.450),
-        "LambdaNet": (0.386, 0.352, 0.441),
-        "EASE": (0.393, 0.362, 0.445),
-        "CDAE": (0.376, 0.343, 0.428),
-        "SLIM": (0.379, 0.347, 0.428),
-        "WMF": (0.351, 0.316, 0.404),
-        "WARP": (0.306, 0.270, 0.365),
-    },
-    "msd": {
-        "Mult-VAE": (0.316, 0.266, 0.364),
-        "Mult-DAE": (0.313, 0.266, 0.363),
-        "RecVAE": (0.326, 0.276, 0.374),
-        "RaCT": (0.319, 0.268, 0.364),
-        "LambdaNet": (0.308, 0.259, 0.355),
-        "EASE": (0.389, 0.333, 0.428),
-        "CDAE": (0.237, 0.188, 0.283),
-        "WMF": (0.257, 0.211, 0.312),
-        "WARP": (0.249, 0.206, 0.302),
-    },
-}
+from multvae_tf.files import write_atomically
+from multvae_tf.papers import PUBLISHED
+from multvae_tf.ranking import MONITORED, REPORTED_METRICS
+from multvae_tf.run import DataInfo, Run
 
 
-def json_name(metric: str) -> str:
-    """The key of a metric in metrics.json: NDCG@100 is ndcg_at_100."""
-    return metric.lower().replace("@", "_at_")
-
-
-def estimates_to_json(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
-    """Estimates by metric, as metrics.json has them."""
-    return {json_name(m): {"mean": e.mean, "standard_error": e.standard_error} for m, e in estimates.items()}
-
-
-def estimates_from_json(content: Mapping[str, Mapping[str, float]]) -> dict[str, Estimate]:
-    """The inverse of `estimates_to_json`."""
-    return {m: Estimate(**content[json_name(m)]) for m in REPORTED_METRICS}
-
-
-def results_table(rows: Mapping[str, Mapping[str, Estimate]], dataset: str, protocol: str) -> str:
+def results_table(rows: Mapping[str, Mapping[str, Estimate]], data: DataInfo) -> str:
     """A Markdown table of our results, above the published ones where there are any for the dataset.
 
     Args:
         rows: estimates by the name of their row.
-        dataset: its name in the catalogue; others have no published results.
-        protocol: published results are those of the strong protocol.
+        data: the dataset; published results are those of the strong protocol.
     """
     lines = [" | ".join(["result", *REPORTED_METRICS]), " | ".join(["---"] * (len(REPORTED_METRICS) + 1))]
     lines += [" | ".join([name, *(str(row[m]) for m in REPORTED_METRICS)]) for name, row in rows.items()]
-    published = PUBLISHED.get(dataset, {}) if protocol == "strong" else {}
+    published = PUBLISHED.get(data.name, {}) if data.protocol == "strong" else {}
     for name, (ndcg, recall_20, recall_50) in published.items():
         lines.append(f"{name}, published | {ndcg:.3f} | {recall_20:.3f} | {recall_50:.3f}")
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def write_curves(folder: RunFolder) -> None:
+def result_rows(run: Run) -> dict[str, Mapping[str, Estimate]]:
+    """The rows of a finished run for `results_table`."""
+    metrics = run.metrics
+    rows: dict[str, Mapping[str, Estimate]] = {}
+    if metrics.test is not None:
+        rows["test, this run"] = metrics.test
+    rows["validation, this run"] = metrics.validation
+    rows["test, popularity" if metrics.test is not None else "validation, popularity"] = metrics.popularity
+    return rows
+
+
+def write_curves(run: Run) -> None:
     """Draws curves.png from history.csv: the losses, the KL weight and the validation metrics by epoch."""
-    history = read_history(folder)
+    history = run.history
     epochs = [row["epoch"] for row in history]
     all_panels: dict[str, list[str]] = {
         "loss per user (nats)": [name for name in ("loss", "nll") if name in history[0]],
@@ -99,53 +56,75 @@ def write_curves(folder: RunFolder) -> None:
         for name in names:
             axes.plot(epochs, [row[name] for row in history], label=name.removeprefix("val_"))
         if title == "validation":
-            best = max(history, key=lambda row: row[MONITORED])
+            best = max(history, key=lambda row: row[f"val_{MONITORED}"])
             axes.axvline(best["epoch"], color="grey", linestyle=":", label=f"best epoch {best['epoch']}")
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
         if len(names) > 1:
             axes.legend()
-    write_atomically(folder.curves_path, lambda path: figure.savefig(path, dpi=120))
+    write_atomically(run.curves_path, lambda path: figure.savefig(path, dpi=120))
 
 
-def write_card(folder: RunFolder) -> None:
-    """Writes the model card, README.md, of a finished run from its config.json and metrics.json."""
-    settings, metrics = folder.read_settings(), folder.read_metrics()
-    dataset, versions = settings["dataset"], settings["versions"]
-    table = results_table(
-        {f"{part}, this run": estimates_from_json(metrics[part]) for part in ("test", "validation")},
-        dataset["name"],
-        dataset["protocol"],
-    )
-    config = "\n".join(f"| {name} | {value} |" for name, value in settings["config"].items())
-    text = f"""# {metrics["model"]} on {dataset["name"]}
+def write_card(run: Run) -> None:
+    """Writes the model card, README.md, of a finished run from its settings and metrics."""
+    settings, metrics, data = run.settings, run.metrics, run.settings.data
+    model_name, config = settings.model["class_name"], settings.model["config"]
+    options = {**_options(config), **vars(settings.training)}
+    table = "\n".join(f"| {name} | {_text(value)} |" for name, value in options.items())
+    versions = ", ".join(f"{name} {version}" for name, version in settings.versions.items())
+    text = f"""# {model_name} on {_text(data.name)}
 
-Mean over held-out users, standard error over users in brackets; seed {metrics["seed"]}, weights of epoch \
-{metrics["best_epoch"]}, the best by validation NDCG@100.
+Mean over held-out users, standard error over users in brackets; seed {config["seed"]}, weights of epoch \
+{metrics.best_epoch}, the best by validation NDCG@100.
 
-{table}
+{results_table(result_rows(run), data)}
 
-![Loss, KL divergence, beta and validation metrics by epoch]({folder.curves_path.name})
+![Loss, KL divergence, beta and validation metrics by epoch]({run.curves_path.name})
 
 ## Made by
 
 ```
-{settings["command"]}
+{settings.command or "multvae_tf.train(...), from Python"}
 ```
 
-- Data: {dataset["name"]}, {dataset["protocol"]} protocol, {dataset["num_train_users"]:,} training users, \
-{dataset["num_items"]:,} items; sha256 of its contents `{dataset["fingerprint"]}`
-- Versions: {", ".join(f"{name} {version}" for name, version in versions.items())}
-- Hardware: {metrics["hardware"]}; {metrics["users_per_second"]:,.0f} users/s in training, \
-{metrics["seconds"]:,.0f} s of training, peak memory {metrics["peak_memory_bytes"] / 2**20:,.0f} MiB
+- Data: {_text(data.name)}{f", {data.protocol} protocol" if data.protocol else ""}, \
+{settings.num_train_users:,} training users, {config["num_items"]:,} items\
+{f"; sha256 of its contents `{data.fingerprint}`" if data.fingerprint else ""}
+- Versions: {versions}
+- Hardware: {metrics.hardware}; {metrics.users_per_second:,.0f} users/s in training, \
+{metrics.seconds:,.0f} s of training, peak memory {metrics.peak_memory_bytes / 2**20:,.0f} MiB
 
 | setting | value |
 | --- | --- |
-{config}
+{table}
 
 ## Limits
 
 The model ranks the items of its training catalogue from a bag of positive interactions. It knows no order, no
 context and no new items, and it follows the tastes and the omissions of the people in its data.
 """
-    write_atomically(folder.card_path, lambda path: Path(path).write_text(text, encoding="utf-8"))
+    write_atomically(run.card_path, lambda path: Path(path).write_text(text, encoding="utf-8"))
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A constructor's arguments; an object among them as its class and its own arguments."""
+    options: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping) and "class_name" in value:
+            inner = ", ".join(f"{key}={_shown(item)}" for key, item in _options(value["config"]).items())
+            options[name] = f"{value['class_name']}({inner})"
+        elif name not in ("trainable", "num_items"):
+            options[name] = value
+    if isinstance(config.get("dtype"), Mapping):
+        options["dtype"] = config["dtype"]["config"].get("name")
+    return options
+
+
+def _shown(value: Any) -> str:
+    return f"({', '.join(map(str, value))})" if isinstance(value, (list, tuple)) else str(value)
+
+
+def _text(value: Any) -> str:
+    """A value as text in a Markdown table: neither HTML nor another column."""
+    text = _shown(value).replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;")
+    return " ".join(text.split())

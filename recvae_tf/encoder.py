@@ -8,33 +8,66 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from multvae_tf.errors import SettingError, check
 from multvae_tf.layers import SparseDense, SparseRows
 
 
 class Encoder(keras.layers.Layer):
-    """q(z | x) = N(mu(x), diag sigma^2(x)).
+    """q(z | x) = N(mu(x), diag sigma^2(x)): a description of a network, until a model builds it.
 
-    A subclass creates `input_layer`, a `SparseDense`, and implements `posterior` on its output.
+    A subclass creates `input_layer`, a `SparseDense`, and its other layers in `create_layers`, and implements
+    `posterior` on the input layer's output.
 
     Args:
-        num_items: size I of the catalogue.
         hidden_dims: widths of the hidden layers, first to last.
         latent_dim: size of z.
-        seed: of the initial weights.
         **kwargs: of `keras.layers.Layer`.
 
     Call with `SparseRows` of B rows; returns mu and log sigma^2, float32 [B, latent_dim] each.
+
+    Raises:
+        SettingError: a width is less than 1.
     """
 
+    built: bool
     input_layer: SparseDense
+    seed: int
 
-    def __init__(self, num_items: int, hidden_dims: Sequence[int], latent_dim: int, seed: int, **kwargs: Any):
+    def __init__(self, hidden_dims: Sequence[int], latent_dim: int, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
-        self.num_items = num_items
+        is_wide = len(hidden_dims) >= 1 and all(dim >= 1 for dim in hidden_dims)
+        check(is_wide, "hidden_dims", tuple(hidden_dims), "one or more widths of at least 1")
+        check(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
         self.hidden_dims = tuple(hidden_dims)
         self.latent_dim = latent_dim
+
+    def build_for(self, num_items: int, seed: int, dtype_policy: Any) -> None:
+        """Creates the weights; called by the model that the encoder is handed to.
+
+        Args:
+            num_items: size I of the catalogue.
+            seed: of the initial weights.
+            dtype_policy: of the model.
+
+        Raises:
+            SettingError: the encoder is another model's already.
+        """
+        if self.built:
+            raise SettingError("encoder", "belongs to another model already; make a new one")
+        self.dtype_policy = dtype_policy
         self.seed = seed
+        self.create_layers(num_items)
         self.built = True
+
+    def twin(self, num_items: int, seed: int) -> "Encoder":
+        """A built encoder of the same shape, with weights from another seed."""
+        other = type(self).from_config(self.get_config())
+        other.build_for(num_items, seed, self.dtype_policy)
+        return other
+
+    def create_layers(self, num_items: int) -> None:
+        """Creates all layers with their weights, from `seed`."""
+        raise NotImplementedError
 
     def posterior(self, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mu and log sigma^2, float32 [B, latent_dim], from the input layer's output, [B, hidden_dims[0]]."""
@@ -56,13 +89,7 @@ class Encoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_items": self.num_items,
-            "hidden_dims": self.hidden_dims,
-            "latent_dim": self.latent_dim,
-            "seed": self.seed,
-        }
+        return {**super().get_config(), "hidden_dims": self.hidden_dims, "latent_dim": self.latent_dim}
 
 
 def torch_linear_initializers(fan_in: int, seed: int) -> dict[str, Any]:
@@ -138,43 +165,54 @@ class DenseEncoder(Encoder):
     log sigma^2 are linear in the last h. The x is L2-normalised, with dropout in training.
 
     Args:
-        num_items: size I of the catalogue.
-        hidden_dims: widths of the layers, all equal.
-        latent_dim: size of z.
-        layer_norm_epsilon: added to the variance in LN.
-        seed: of the initial weights.
+        hidden_dims: The widths of the layers, all equal; five of 600 in the authors' code.
+        latent_dim: The size of z, the code of a user; 200 in the authors' code.
+        layer_norm_epsilon: What is added to the variance in LN; 1e-5 in the paper's code, 0.1 in the later
+            one.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:
-        ValueError: the widths differ.
+        SettingError: the widths differ, or a value is out of range.
+
+    Example:
+        >>> from recvae_tf import DenseEncoder, RecVAE
+        >>> model = RecVAE(num_items=1000, encoder=DenseEncoder(hidden_dims=(300, 300), latent_dim=64))
 
     Deviations: none.
     """
 
     def __init__(
         self,
-        num_items: int,
-        hidden_dims: Sequence[int] = (600,) * 5,
+        hidden_dims: Sequence[int] = (600, 600, 600, 600, 600),
         latent_dim: int = 200,
         *,
         layer_norm_epsilon: float = 1e-5,
-        seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(num_items, hidden_dims, latent_dim, seed, **kwargs)
-        if len(set(self.hidden_dims)) != 1:
-            raise ValueError(f"hidden_dims is {self.hidden_dims}; the dense encoder's widths must be equal")
+        super().__init__(hidden_dims, latent_dim, **kwargs)
+        is_even = len(set(self.hidden_dims)) == 1
+        check(
+            is_even,
+            "hidden_dims",
+            self.hidden_dims,
+            "equal widths for the dense encoder, which adds layers up",
+        )
+        check(layer_norm_epsilon > 0, "layer_norm_epsilon", layer_norm_epsilon, "greater than 0")
         self.layer_norm_epsilon = layer_norm_epsilon
+
+    def create_layers(self, num_items: int) -> None:
+        """See `Encoder.create_layers`."""
         width, depth = self.hidden_dims[0], len(self.hidden_dims)
-        seeds = range(seed * 1000, seed * 1000 + depth + 2)
+        seeds = range(self.seed * 1000, self.seed * 1000 + depth + 2)
         dtype = self.dtype_policy
         self.input_layer = SparseDense(
             num_items, width, **torch_linear_initializers(num_items, seeds[0]), dtype=dtype
         )
         self.hidden_layers = [torch_linear(width, width, s, dtype=dtype) for s in seeds[1:depth]]
-        self.connections = [DenseConnection(width, layer_norm_epsilon, dtype=dtype) for _ in range(depth)]
-        self.z_mean_layer = torch_linear(width, latent_dim, seeds[depth], dtype=dtype)
-        self.z_log_var_layer = torch_linear(width, latent_dim, seeds[depth + 1], dtype=dtype)
+        epsilon = self.layer_norm_epsilon
+        self.connections = [DenseConnection(width, epsilon, dtype=dtype) for _ in range(depth)]
+        self.z_mean_layer = torch_linear(width, self.latent_dim, seeds[depth], dtype=dtype)
+        self.z_log_var_layer = torch_linear(width, self.latent_dim, seeds[depth + 1], dtype=dtype)
 
     def posterior(self, h: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Encoder.posterior`."""
@@ -196,26 +234,26 @@ class MLPEncoder(Encoder):
     Weights start Glorot-uniform, biases as a truncated normal of standard deviation 0.001.
 
     Args:
-        num_items: size I of the catalogue.
-        hidden_dims: widths of the hidden layers.
-        latent_dim: size of z.
-        seed: of the initial weights.
+        hidden_dims: The widths of the hidden layers, first to last.
+        latent_dim: The size of z, the code of a user.
         **kwargs: of `keras.layers.Layer`.
+
+    Raises:
+        SettingError: a value is out of range.
+
+    Example:
+        >>> from recvae_tf import MLPEncoder, RecVAE
+        >>> model = RecVAE(num_items=1000, encoder=MLPEncoder(hidden_dims=(300,), latent_dim=64))
 
     Deviations: none.
     """
 
-    def __init__(
-        self,
-        num_items: int,
-        hidden_dims: Sequence[int] = (600,),
-        latent_dim: int = 200,
-        *,
-        seed: int = 0,
-        **kwargs: Any,
-    ):
-        super().__init__(num_items, hidden_dims, latent_dim, seed, **kwargs)
-        dims = [*self.hidden_dims, 2 * latent_dim]
+    def __init__(self, hidden_dims: Sequence[int] = (600,), latent_dim: int = 200, **kwargs: Any):
+        super().__init__(hidden_dims, latent_dim, **kwargs)
+
+    def create_layers(self, num_items: int) -> None:
+        """See `Encoder.create_layers`."""
+        dims = [*self.hidden_dims, 2 * self.latent_dim]
         self.input_layer = SparseDense(num_items, dims[0], **self._initializers(0))
         self.hidden_layers = []
         for number, (fan_in, units) in enumerate(itertools.pairwise(dims), start=1):

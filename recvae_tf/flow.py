@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from multvae_tf.errors import check
 from recvae_tf.encoder import Encoder
-from recvae_tf.prior import Posterior, Prior, log_normal
+from recvae_tf.prior import Prior, log_normal
 
 
 @keras.saving.register_keras_serializable(package="recvae_tf")
@@ -67,28 +68,33 @@ class RealNVPPrior(Prior):
     """A chain f of affine couplings: log p(z) = log N(f(z); 0, I) + log |det df/dz| (Dinh et al., eq. 2).
 
     Args:
-        latent_dim: size of z.
-        num_couplings: length of the chain; their masks alternate.
-        hidden_dim: of each coupling.
-        seed: of the initial weights.
+        num_couplings: How many couplings the chain has; their masks alternate.
+        coupling_dim: The width of the hidden layer of each coupling.
         **kwargs: of `keras.layers.Layer`.
+
+    Raises:
+        SettingError: a value is less than 1.
+
+    Example:
+        >>> from recvae_tf import RealNVPPrior, RecVAE
+        >>> model = RecVAE(num_items=1000, prior=RealNVPPrior(num_couplings=2, coupling_dim=32))
 
     Deviations: the RecVAE paper gives no sizes for its RealNVP prior, and its code no flow.
     """
 
-    def __init__(
-        self, latent_dim: int, num_couplings: int = 4, hidden_dim: int = 200, *, seed: int = 0, **kwargs: Any
-    ):
+    def __init__(self, num_couplings: int = 4, coupling_dim: int = 200, **kwargs: Any):
         super().__init__(**kwargs)
-        self.latent_dim = latent_dim
+        check(num_couplings >= 1, "num_couplings", num_couplings, "at least 1")
+        check(coupling_dim >= 1, "coupling_dim", coupling_dim, "at least 1")
         self.num_couplings = num_couplings
-        self.hidden_dim = hidden_dim
-        self.seed = seed
+        self.coupling_dim = coupling_dim
+
+    def create_weights(self, encoder: Encoder, num_items: int) -> None:
+        """The couplings."""
         self.couplings = [
-            AffineCoupling(latent_dim, hidden_dim, number % 2, seed=seed * 1000 + number)
-            for number in range(num_couplings)
+            AffineCoupling(encoder.latent_dim, self.coupling_dim, number % 2, seed=self.seed * 1000 + number)
+            for number in range(self.num_couplings)
         ]
-        self.built = True
 
     def to_base(self, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """f(z), float32 [B, latent_dim], and log |det df/dz|, [B]."""
@@ -99,7 +105,7 @@ class RealNVPPrior(Prior):
         return z, log_determinant
 
     def log_prob(
-        self, z: tf.Tensor, old_posterior: Posterior | None, encoder: Encoder
+        self, z: tf.Tensor, condition: Any, encoder: Encoder
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """See `Prior.log_prob`."""
         base, log_determinant = self.to_base(z)
@@ -109,8 +115,6 @@ class RealNVPPrior(Prior):
         """The constructor's arguments."""
         return {
             **super().get_config(),
-            "latent_dim": self.latent_dim,
             "num_couplings": self.num_couplings,
-            "hidden_dim": self.hidden_dim,
-            "seed": self.seed,
+            "coupling_dim": self.coupling_dim,
         }

@@ -1,27 +1,27 @@
 """RecVAE (Shenbin et al. 2020, arXiv 1912.11160)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.autoencoder import Autoencoder
 from multvae_tf.batches import Interactions, TrainingBatch
+from multvae_tf.errors import check
 from multvae_tf.layers import SparseRows, drop_items, l2_normalize, reparameterize
-from multvae_tf.optimization import fused_update
-from multvae_tf.schedules import BetaSchedule, PerUserBeta
-from recvae_tf import switches
-from recvae_tf.encoder import Encoder, torch_linear
-from recvae_tf.prior import Posterior, log_normal
-from recvae_tf.prior_cache import PriorCache
+from multvae_tf.losses import Likelihood
+from multvae_tf.schedules import BetaSchedule, PerUserBeta, checked_beta
+from multvae_tf.trainable_model import fused_update
+from recvae_tf.encoder import DenseEncoder, Encoder, torch_linear
+from recvae_tf.prior import CompositePrior, Prior, log_normal
 
 _DROPOUT, _NOISE = 0, 1
-_ENCODER_SEED, _OLD_ENCODER_SEED, _DECODER_SEED, _PRIOR_SEED = range(4)
+# 1 is that of the first old encoder, if it is random; see `CompositePrior`.
+_ENCODER_SEED, _DECODER_SEED, _PRIOR_SEED = 0, 2, 3
 
 
 @keras.saving.register_keras_serializable(package="recvae_tf")
-class RecVAE(MultinomialAutoencoder):
+class RecVAE(Autoencoder):
     """Recommender VAE: a dense encoder, a composite prior, a KL weight per user and alternating training.
 
     Maximises, over users u, E_q[log p(x_u | z_u)] - beta'(x_u) E_q[log q(z_u | x~_u) - log p(z_u | x_u)],
@@ -31,120 +31,103 @@ class RecVAE(MultinomialAutoencoder):
     the decoder, on the clean x and without the KL term, which has no decoder gradient.
 
     Args:
-        num_items: size I of the catalogue.
-        encoder: `dense`, RecVAE's, or `mlp`, Mult-VAE's.
-        hidden_dims: widths of the encoder's hidden layers; None: five of 600 for `dense`, one for `mlp`.
-        latent_dim: size of z.
-        variant: `paper`: LN epsilon 1e-5, and the first epoch's old encoder is the initial encoder;
-            `master`, the authors' later code: LN epsilon 0.1, and it is a different random network.
-        prior: `composite`, `gaussian`, `mixture`, `vamp` or `realnvp`.
-        mixture_weights: of the composite prior's standard normal, old posterior and wide normal.
-        num_prior_components: of the priors `mixture` and `vamp`.
-        beta: a `BetaSchedule`; its step counts the updates of both optimizers. None: `PerUserBeta(0.005)`.
-        dropout_rate: of the L2-normalised input.
-        alternating: whether encoder and decoder have passes of their own; otherwise an epoch is one pass,
-            each step of which updates both, from the same weights.
-        decoder_denoising: whether the decoder's updates see x~ instead of x.
-        num_encoder_passes: over the data, in an epoch of alternating training.
-        num_decoder_passes: over the data, in an epoch of alternating training.
-        prior_cache_bytes: memory that may be spent on keeping the users' old posteriors between the encoder
-            passes of an epoch; if they do not fit they are computed anew each time.
-        seed: of the initial weights, the dropout and the noise.
-        **kwargs: of `MultinomialAutoencoder`.
+        num_items: The size I of the catalogue.
+        encoder: The network q(z | x), an `Encoder`; None means `DenseEncoder()`, the paper's.
+        prior: The prior p(z | x), a `Prior`; None means `CompositePrior()`, the paper's.
+        likelihood: How a user's items are thought to come from the decoder's output, a `Likelihood`; None
+            means `MultinomialLikelihood()`.
+        beta: How the weight of the KL term goes over users and updates, a `BetaSchedule`, whose step counts
+            the updates of both optimizers; None means `PerUserBeta()`, the paper's.
+        dropout_rate: The probability with which each item of a user is dropped from the input in training.
+        alternating: Whether encoder and decoder have passes of their own, as in the paper; otherwise an epoch
+            is one pass, each step of which updates both, from the same weights.
+        decoder_denoising: Whether the decoder's updates see the input with dropout, too; not so in the paper.
+        num_encoder_passes: How many passes over the data an epoch of alternating training has for the
+            encoder.
+        num_decoder_passes: How many passes over the data an epoch of alternating training has for the
+            decoder.
+        seed: The seed of the initial weights, the order of the users, the dropout and the noise.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
 
     Raises:
-        ValueError: an option is none of the above, or a number of passes is less than 1.
+        SettingError: a value is out of range, or an object belongs to another model.
 
-    Train with `fit` on `batches.training_batches(..., passes_per_epoch=model.passes_per_epoch)`.
+    Example:
+        >>> import scipy.sparse
+        >>> from recvae_tf import DenseEncoder, RecVAE
+        >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0
+        >>> model = RecVAE(num_items=20, encoder=DenseEncoder(hidden_dims=(16, 16), latent_dim=4))
+        >>> model.compile()
+        >>> history = model.fit(x, epochs=2, batch_size=10, verbose=0)
+        >>> items, scores = model.recommend(x[:5], k=3)
+        >>> items.shape
+        (5, 3)
 
     Deviations: Adam's epsilon is added before the bias correction, in the reference after it. The
     reference's joint training never refreshes the old encoder; here every epoch begins with a refresh.
     The reference's joint training is `alternating=False, decoder_denoising=True`.
     """
 
+    default_learning_rate = 5e-4
+
     def __init__(
         self,
         num_items: int,
         *,
-        encoder: str = "dense",
-        hidden_dims: Sequence[int] | None = None,
-        latent_dim: int = 200,
-        variant: str = "paper",
-        prior: str = "composite",
-        mixture_weights: Sequence[float] = (3 / 20, 3 / 4, 1 / 10),
-        num_prior_components: int = 100,
+        encoder: Encoder | None = None,
+        prior: Prior | None = None,
+        likelihood: Likelihood | None = None,
         beta: BetaSchedule | None = None,
         dropout_rate: float = 0.5,
         alternating: bool = True,
         decoder_denoising: bool = False,
         num_encoder_passes: int = 3,
         num_decoder_passes: int = 1,
-        prior_cache_bytes: int = 2**30,
-        seed: int = 0,
+        seed: int = 98765,
         **kwargs: Any,
     ):
-        switches.check(encoder=encoder, prior=prior, variant=variant)
-        if min(num_encoder_passes, num_decoder_passes) < 1:
-            raise ValueError(
-                f"num_encoder_passes is {num_encoder_passes}, num_decoder_passes {num_decoder_passes}; "
-                "both must be at least 1"
-            )
-        self.prior_kind = prior
-        super().__init__(num_items, seed=seed, **kwargs)
-        self.encoder_kind = encoder
-        self.hidden_dims = None if hidden_dims is None else tuple(hidden_dims)
-        self.latent_dim = latent_dim
-        self.variant = variant
-        self.mixture_weights = tuple(mixture_weights)
-        self.num_prior_components = num_prior_components
-        self.beta = PerUserBeta(0.005) if beta is None else beta
+        encoder = DenseEncoder() if encoder is None else encoder
+        prior = CompositePrior() if prior is None else prior
+        check(isinstance(encoder, Encoder), "encoder", repr(encoder), "an object, such as DenseEncoder()")
+        check(isinstance(prior, Prior), "prior", repr(prior), "an object, such as CompositePrior()")
+        losses = ("loss", "nll", "kl", "weighted_kl", "beta", "decoder_nll")
+        super().__init__(
+            num_items,
+            likelihood=likelihood,
+            loss_names=(*losses, *prior.refresh_names, *prior.report_names),
+            seed=seed,
+            **kwargs,
+        )
+        check(0 <= dropout_rate < 1, "dropout_rate", dropout_rate, "at least 0 and less than 1")
+        check(num_encoder_passes >= 1, "num_encoder_passes", num_encoder_passes, "at least 1")
+        check(num_decoder_passes >= 1, "num_decoder_passes", num_decoder_passes, "at least 1")
+        self.beta: BetaSchedule = checked_beta(PerUserBeta() if beta is None else beta)
+        self.latent_dim = encoder.latent_dim
         self.dropout_rate = dropout_rate
         self.alternating = alternating
         self.decoder_denoising = decoder_denoising
         self.num_encoder_passes = num_encoder_passes
         self.num_decoder_passes = num_decoder_passes
-        self.prior_cache_bytes = prior_cache_bytes
-
-        def new_encoder(seed: int) -> Encoder:
-            return switches.new_encoder(
-                encoder, variant, num_items, hidden_dims, latent_dim, seed=seed, dtype=self.dtype_policy
-            )
-
-        self.encoder = new_encoder(seed * 10 + _ENCODER_SEED)
-        self.old_encoder = new_encoder(
-            seed * 10 + (_ENCODER_SEED if variant == "paper" else _OLD_ENCODER_SEED)
-        )
-        self.old_encoder.trainable = False
+        encoder.build_for(num_items, seed * 10 + _ENCODER_SEED, self.dtype_policy)
+        prior.build_for(encoder, num_items, seed * 10 + _PRIOR_SEED)
+        self.encoder = encoder
         self.decoder = torch_linear(
-            latent_dim, num_items, (seed * 10 + _DECODER_SEED) * 1000, dtype=self.dtype_policy
+            self.latent_dim, num_items, (seed * 10 + _DECODER_SEED) * 1000, dtype=self.dtype_policy
         )
-        self.prior = switches.new_prior(
-            prior,
-            num_items,
-            latent_dim,
-            mixture_weights=mixture_weights,
-            num_components=num_prior_components,
-            seed=seed * 10 + _PRIOR_SEED,
-        )
-        self._prior_cache: PriorCache | None = None
+        self.prior = prior
         # tf.train.Checkpoint does not look into the lists of layers that Keras layers hold.
         self._weights_for_checkpoints = tf.train.Checkpoint(weights=[v.value for v in self.variables])
         self.built = True
 
     @property
-    def loss_names(self) -> tuple[str, ...]:
-        """`loss` to `beta` are of the encoder's updates, `decoder_nll` of the decoder's.
-
-        `change` is how far the posterior means moved since the last refresh of the old encoder, then what
-        the prior reports.
-        """
-        shares = switches.PRIORS[self.prior_kind].report_names
-        return ("loss", "nll", "kl", "weighted_kl", "beta", "decoder_nll", "change", *shares)
-
-    @property
     def passes_per_epoch(self) -> int:
         """The encoder's and the decoder's passes; one in joint training."""
         return self.num_encoder_passes + self.num_decoder_passes if self.alternating else 1
+
+    @property
+    def updates_per_batch(self) -> int:
+        """One, of the encoder or the decoder; both in joint training."""
+        return 1 if self.alternating else 2
 
     def phase(self, pass_number: int) -> str:
         """What a pass of an epoch trains, in words for messages."""
@@ -166,15 +149,20 @@ class RecVAE(MultinomialAutoencoder):
         """What `optimizer` updates: the encoder and the prior; `decoder_optimizer` updates the decoder."""
         return self.encoder.trainable_variables + self.prior.trainable_variables
 
-    def compile(self, optimizer: Any, decoder_optimizer: Any = None, **kwargs: Any) -> None:
-        """As `MultinomialAutoencoder.compile`, with two optimizers.
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer | None = None,
+        decoder_optimizer: str | keras.optimizers.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """As `TrainableModel.compile`, with two optimizers.
 
         Args:
-            optimizer: of the encoder and the prior.
+            optimizer: of the encoder and the prior; None means the paper's Adam.
             decoder_optimizer: of the decoder; None means one with the same settings.
             **kwargs: `steps_per_execution`, `run_eagerly`.
         """
-        super().compile(optimizer=optimizer, **kwargs)
+        super().compile(optimizer, **kwargs)
         if decoder_optimizer is None:
             decoder_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
         self.decoder_optimizer = keras.optimizers.get(decoder_optimizer)
@@ -182,17 +170,16 @@ class RecVAE(MultinomialAutoencoder):
 
     def get_compile_config(self) -> dict[str, Any]:
         """Both optimizers, so that a saved model loads with both."""
-        return {
-            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
-            "decoder_optimizer": keras.saving.serialize_keras_object(self.decoder_optimizer),
-        }
+        config = super().get_compile_config()
+        if config:
+            config["decoder_optimizer"] = keras.saving.serialize_keras_object(self.decoder_optimizer)
+        return config
 
-    def prepare_training(self, num_users: int) -> None:
-        """Makes the cache of old posteriors, if they fit and are needed more than once."""
-        reused = self.alternating and self.num_encoder_passes > 1 and self.prior.needs_old_posterior
-        fits = PriorCache.num_bytes(num_users, self.latent_dim) <= self.prior_cache_bytes
-        self._prior_cache = PriorCache(num_users, self.latent_dim) if reused and fits else None
-        self.train_function = None
+    def prepare_training(self, num_users: int, num_updates: int | None = None) -> None:
+        """See `Autoencoder.prepare_training`; makes room for what the prior keeps of the users."""
+        super().prepare_training(num_users, num_updates)
+        if self.prior.prepare_training(num_users, self.alternating and self.num_encoder_passes > 1):
+            self.train_function = None
 
     def encode(self, rows: SparseRows) -> tuple[tf.Tensor, tf.Tensor]:
         """Mu and log sigma^2 of q(z | x), float32 [B, latent_dim] each."""
@@ -206,33 +193,6 @@ class RecVAE(MultinomialAutoencoder):
     def output_layer(self) -> keras.layers.Dense:
         """The decoder."""
         return self.decoder
-
-    def old_posterior(self, batch: TrainingBatch) -> Posterior:
-        """Mu and log sigma^2 of the batch's users under the old encoder, float32 [B, latent_dim] each."""
-        cache = self._prior_cache
-        if cache is None:
-            return self.old_encoder(l2_normalize(batch.x))
-
-        def compute() -> Posterior:
-            posterior = self.old_encoder(l2_normalize(batch.x))
-            cache.write(batch.users, *posterior)
-            return posterior
-
-        return tf.cond(tf.equal(batch.pass_number, 0), compute, lambda: cache.read(batch.users))
-
-    def refresh_prior(self, x: Interactions) -> tf.Tensor:
-        """Copies the encoder to the old encoder.
-
-        Args:
-            x: users on whom to measure the change.
-
-        Returns:
-            (mu_new - mu_old)^2 on the clean x, a float32 scalar: the mean over users and dimensions.
-        """
-        rows = l2_normalize(x)
-        change = tf.reduce_mean(tf.math.squared_difference(self.encoder(rows)[0], self.old_encoder(rows)[0]))
-        self.old_encoder.copy_weights(self.encoder)
-        return change
 
     def negative_elbo(
         self, batch: TrainingBatch, rows: SparseRows, epsilon: tf.Tensor, beta: tf.Tensor
@@ -249,21 +209,26 @@ class RecVAE(MultinomialAutoencoder):
             `loss` = `nll` + `weighted_kl`, `kl` (without beta) and what the prior reports: float32 scalars,
             means over the users, in nats.
         """
-        old_posterior = self.old_posterior(batch) if self.prior.needs_old_posterior else None
+        condition = self.prior.condition(batch)
         z_mean, z_log_var = self.encode(rows)
         z = reparameterize(z_mean, z_log_var, epsilon)
         nll = tf.reduce_mean(self.nll_at(z, batch.x))
         # log q(z | x~) is a function of epsilon = (z - mu) / sigma, not of z and mu: they cancel out.
         log_q = tf.reduce_sum(log_normal(epsilon, 0.0, 0.0) - 0.5 * z_log_var, axis=1)
         log_prior = tf.function(self.prior.log_prob, jit_compile=True, autograph=False)
-        log_p, reports = log_prior(z, old_posterior, self.encoder)
+        log_p, reports = log_prior(z, condition, self.encoder)
         kl = log_q - log_p
         weighted_kl = tf.reduce_mean(beta * kl)
         parts = {"loss": nll + weighted_kl, "nll": nll, "kl": tf.reduce_mean(kl), "weighted_kl": weighted_kl}
         return {**parts, **reports}
 
     def train_step(self, batch: TrainingBatch) -> dict[str, tf.Tensor]:
-        """One update, or two in joint training; returns the epoch's running means of `loss_names`."""
+        """One update, or two in joint training; returns the epoch's running means.
+
+        `loss` to `beta` are of the encoder's updates, `decoder_nll` of the decoder's; then what the prior
+        reports, of which `change` is how far the posterior means moved since the last refresh of the old
+        encoder.
+        """
         refresh_pass = self.num_encoder_passes if self.alternating else 0
         is_refresh = tf.equal(batch.pass_number, refresh_pass) & tf.equal(batch.step_in_pass, 0)
         tf.cond(is_refresh, lambda: self._refresh_and_report(batch), lambda: None)
@@ -282,7 +247,7 @@ class RecVAE(MultinomialAutoencoder):
         return {name: mean.result() for name, mean in self._loss_means.items()}
 
     def _refresh_and_report(self, batch: TrainingBatch) -> None:
-        self._report(batch.x.num_rows, change=self.refresh_prior(batch.x))
+        self._report(batch.x.num_rows, **self.prior.refresh(self.encoder, batch.x))
 
     def _dropped(self, x: Interactions) -> SparseRows:
         return drop_items(l2_normalize(x), self.dropout_rate, self.noise_seed(_DROPOUT))
@@ -319,27 +284,13 @@ class RecVAE(MultinomialAutoencoder):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
+        objects = {"encoder": self.encoder, "prior": self.prior, "beta": self.beta}
         return {
             **super().get_config(),
-            "encoder": self.encoder_kind,
-            "hidden_dims": self.hidden_dims,
-            "latent_dim": self.latent_dim,
-            "variant": self.variant,
-            "prior": self.prior_kind,
-            "mixture_weights": self.mixture_weights,
-            "num_prior_components": self.num_prior_components,
-            "beta": keras.saving.serialize_keras_object(self.beta),
+            **{name: keras.saving.serialize_keras_object(value) for name, value in objects.items()},
             "dropout_rate": self.dropout_rate,
             "alternating": self.alternating,
             "decoder_denoising": self.decoder_denoising,
             "num_encoder_passes": self.num_encoder_passes,
             "num_decoder_passes": self.num_decoder_passes,
-            "prior_cache_bytes": self.prior_cache_bytes,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RecVAE":
-        """The inverse of `get_config`."""
-        return cls(
-            **{**config, "beta": keras.saving.deserialize_keras_object(config["beta"], custom_objects)}
-        )

@@ -9,8 +9,8 @@ import shlex
 import sys
 
 from absl import flags
-from cli import command_line, dataset_flags
 
+from cli import command_line, dataset_flags
 from data_prep import store
 
 FLAGS = flags.FLAGS

@@ -11,10 +11,10 @@ python scripts/recommend.py --saved_model=... --histories=users.parquet --output
 from pathlib import Path
 
 from absl import flags
-from cli import command_line
-
-from multvae_tf.errors import RunError
 from multvae_tf.run_folder import RunFolder, latest_run
+
+from cli import command_line
+from multvae_tf.errors import RunError
 from multvae_tf.serving import bulk, clients
 from multvae_tf.serving.recommender import Recommender, describe_answer, parse_ids
 
@@ -63,7 +63,6 @@ def open_recommender() -> Recommender:
     if FLAGS.server:
         return clients.connect(FLAGS.server, FLAGS.name, label=FLAGS.label, timeout=FLAGS.timeout)
     from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
-
     from multvae_tf.serving.local import SavedModelRecommender
 
     if FLAGS.saved_model:
@@ -74,8 +73,8 @@ def open_recommender() -> Recommender:
 def open_run(run: RunFolder) -> Recommender:
     """The model of a run; its dataset is looked up only for a user of whom nothing is known."""
     import numpy as np
-    from cli import models
 
+    from cli import models
     from data_prep import store
     from multvae_tf.serving.local import RunRecommender
 
@@ -89,7 +88,6 @@ def open_run(run: RunFolder) -> Recommender:
 def recommend_to_all() -> None:
     """Writes --output from --histories by --saved_model."""
     from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
-
     from multvae_tf.serving.local import SavedModelRecommender
 
     recommender = SavedModelRecommender(FLAGS.saved_model)

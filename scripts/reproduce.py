@@ -3,7 +3,8 @@
 python scripts/reproduce.py ucsd --dataset=ml1m --seeds=3    Mult-VAE's layers, schedules and optimizers
 python scripts/reproduce.py multvae --dataset=ml1m           Mult-VAE and Mult-DAE, likelihoods
 python scripts/reproduce.py recvae --dataset=ml1m [--full]   RecVAE's five parts, priors, passes
-python scripts/reproduce.py published --dataset=ml20m,msd    beside the published results, and the ranks
+python scripts/reproduce.py published --dataset=ml20m        beside the published results
+python scripts/reproduce.py published --datasets=ml20m,msd   the same on several datasets, and the ranks
 python scripts/reproduce.py my_study.json                    a study of your own
 python scripts/reproduce.py schedules                        draws how beta grows
 
@@ -16,20 +17,29 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from cli import command_line, dataset_flags
 
+from cli import command_line, dataset_flags
 from multvae_tf.errors import RunError
 
 FLAGS = flags.FLAGS
-dataset_flags.define()
-FLAGS["dataset"].help += " Several, separated by commas, are compared by their ranks too."
-flags.DEFINE_integer("seeds", 5, "Runs of each setting, with the seeds 1, 2, ...", lower_bound=1)
-flags.DEFINE_integer("epochs", None, "Of every run. Default: as scripts/train.py.", lower_bound=1)
-flags.DEFINE_integer("batch_size", None, "Of every run. Default: as scripts/train.py.", lower_bound=1)
-flags.DEFINE_integer("parallel", 1, "Runs at a time; they share the cores.", lower_bound=1)
-flags.DEFINE_bool("full", False, "Also every other combination of the study's switches.")
-flags.DEFINE_bool("html", False, "Also write the report as one HTML page that needs no other file.")
-flags.DEFINE_string("report_dir", None, "The report's folder. Default: reports/<study>-<dataset>[-temporal].")
+with command_line.flag_group("data"):
+    dataset_flags.define()
+    flags.DEFINE_list(
+        "datasets", None, "Several datasets with commas between them, instead of --dataset; see `published`."
+    )
+with command_line.flag_group("study"):
+    flags.DEFINE_integer("seeds", 5, "How many runs a setting has, with the seeds 1, 2, ...", lower_bound=1)
+    flags.DEFINE_integer("epochs", None, "The epochs of every run. Default: the paper's.", lower_bound=1)
+    flags.DEFINE_integer(
+        "batch_size", None, "The users in an update of every run. Default: the paper's.", lower_bound=1
+    )
+    flags.DEFINE_bool("full", False, "Whether every other combination of the study's switches is run too.")
+    flags.DEFINE_integer("parallel", 1, "How many runs go on at a time; they share the cores.", lower_bound=1)
+with command_line.flag_group("report"):
+    flags.DEFINE_string(
+        "report_dir", None, "The folder of the report. Default: reports/<study>-<dataset>[-temporal]."
+    )
+    flags.DEFINE_bool("html", False, "Whether the report is also written as one HTML page.")
 
 SCRIPTS = Path(__file__).parent
 
@@ -38,7 +48,7 @@ def main(argv: list[str]) -> None:
     """Load, train, compare, report."""
     if len(argv) != 2:
         raise RunError("name one study, such as ucsd, or schedules")
-    from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
+    command_line.import_tensorflow()
     from studies import page, study_file
 
     if FLAGS.html:
@@ -58,12 +68,12 @@ def reproduce(path: Path) -> list[Path]:
     from studies.results import StudyResults
     from studies.runner import StudyRunner
 
-    names = datasets()
+    names = FLAGS.datasets or [FLAGS.dataset]
     if len(names) > 1 and FLAGS["raw_path"].present:
-        raise RunError(f"--raw_path is {FLAGS.raw_path}, but --dataset names {len(names)} datasets")
+        raise RunError(f"--raw_path is {FLAGS.raw_path}, which is of one dataset; leave --datasets out")
     prepared = [prepare(path, name) for name in names]
     if len({data.label for _, _, data in prepared}) < len(names):
-        raise RunError(f"--dataset is {','.join(names)}: two of these have one name")
+        raise RunError(f"--datasets is {','.join(names)}; it must not name a dataset twice")
     StudyRunner([run for _, runs, _ in prepared for run in runs], FLAGS.data_dir, FLAGS.parallel).run()
     command = shlex.join(["python", "scripts/reproduce.py", *sys.argv[1:]])
     found = {data.label: StudyResults.read(one, runs, data) for one, runs, data in prepared}
@@ -77,25 +87,20 @@ def reproduce(path: Path) -> list[Path]:
     return pages
 
 
-def datasets() -> list[str]:
-    """The datasets that --dataset names; a file whose name has a comma is one."""
-    return [FLAGS.dataset] if Path(FLAGS.dataset).exists() else FLAGS.dataset.split(",")
-
-
 def prepare(path: Path, dataset_name: str) -> tuple[Any, list[Any], Any]:
     """The study in the file for a dataset, its runs, and the data as far as the report looks at it."""
-    from cli import settings
-    from studies import study, study_file
+    from data_prep import store
+    from studies import named_settings, study, study_file
     from studies.results import StudyData
 
-    from data_prep import store
-
     FLAGS["dataset"].value = dataset_name
-    data, spec = dataset_flags.given(), dataset_flags.spec_from_flags()
-    one = study_file.load(path, spec.name, settings.names(), full=FLAGS.full)
+    spec = dataset_flags.spec_from_flags()
+    data = dataset_flags.given() | ({"dataset": dataset_name} if FLAGS.datasets else {})
+    one = study_file.load(path, spec.name, named_settings.MODELS, named_settings.resolved, full=FLAGS.full)
     dataset = store.prepare(spec, FLAGS.data_dir)
     common = {name: FLAGS[name].value for name in ("epochs", "batch_size") if FLAGS[name].present}
-    runs = study.runs(one, range(1, FLAGS.seeds + 1), data, common, Path("runs", dataset.name))
+    root, seeds = Path("runs", dataset.name), range(1, FLAGS.seeds + 1)
+    runs = study.plan(one, seeds, data, common, root, named_settings.names_read)
     test = dataset.test
     return (
         one,
@@ -107,4 +112,4 @@ def prepare(path: Path, dataset_name: str) -> tuple[Any, list[Any], Any]:
 
 
 if __name__ == "__main__":
-    command_line.run(main, RunError, takes_arguments=True)
+    command_line.run(main, takes_arguments=True)

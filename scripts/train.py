@@ -3,144 +3,109 @@
 python scripts/train.py                                      the offline demo
 python scripts/train.py --dataset=ml20m                      as in the papers
 python scripts/train.py --dataset=ratings.csv --threshold=0  your own interactions
-python scripts/train.py --resume --run_dir=runs/...          goes on where a run stopped
+python scripts/train.py --resume --run=runs/...              goes on where a run stopped
+python scripts/train.py --config=runs/.../config.json        with the settings of another run
+python scripts/train.py --model=recvae --help                the settings of a model
 """
 
 import datetime
 import os
-import platform
-import resource
+import shlex
 import sys
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
-from cli import command_line, dataset_flags, models, served_models
 
-from data_prep import store
-from data_prep.store import PreparedDataset
-from multvae_tf import report
-from multvae_tf.beta_search import find_anneal_cap
-from multvae_tf.config import Config
+import multvae_tf
+from cli import command_line, dataset_flags, model_flags, served_models, stored_runs
 from multvae_tf.errors import RunError
-from multvae_tf.evaluation import evaluate, evaluate_popularity, rank_held_out
-from multvae_tf.run_folder import RunFolder
-from multvae_tf.training import TrainingResult, train
+
+if TYPE_CHECKING:
+    from data_prep.store import PreparedDataset
+    from multvae_tf import Run
 
 FLAGS = flags.FLAGS
-dataset_flags.define()
-models.define_flags()
-served_models.define_flags()
-flags.DEFINE_bool(
-    "export", False, "Export the finished run for TensorFlow Serving, as scripts/export.py does."
-)
-flags.DEFINE_string(
-    "run_dir", None, "The folder of this run. Default: runs/<dataset>/<model>/<time>-seed<seed>."
-)
-flags.DEFINE_bool("resume", False, "Continue the run in --run_dir; its settings need not be repeated.")
-
-
-def main(argv: list[str]) -> None:
-    """Load, model, fit, evaluate, report, export."""
-    if FLAGS.resume:
-        folder, config, dataset = continued_run()
-    else:
-        folder, config, dataset = new_run(argv)
-    print(f"{dataset.name}: {dataset.train.shape[0]:,} training users, {dataset.num_items:,} items")
-    print(f"If this is stopped: python scripts/train.py --resume --run_dir={folder.folder}")
-    validation = (dataset.validation.fold_in, dataset.validation.held_out)
-    if getattr(config, "anneal_cap", 0) is None:
-        print("First a run annealed to beta = 1, to find the largest beta.")
-        config = find_anneal_cap(config, dataset.train, validation, folder)
-        print(f"Its best epoch had beta = {config.anneal_cap:.4f}: the largest beta of the run that follows.")
-        folder.write_json(folder.settings_path, folder.read_settings() | {"config": config.to_json()})
-    model = config.build_model(dataset.num_items)
-    result = train(model, dataset.train, validation, config, folder)
-    test = rank_held_out(model, dataset.test.fold_in, dataset.test.held_out, config.batch_size)
-    test.save(folder.test_users_path)
-    estimates = {
-        "test": test.estimates(),
-        "validation": evaluate(model, *validation, config.batch_size),
-    }
-    folder.write_json(folder.metrics_path, metrics(folder.read_settings(), result, estimates))
-    report.write_curves(folder)
-    report.write_card(folder)
-    rows = {f"{part}, this run": values for part, values in estimates.items()}
-    rows["test, popularity"] = evaluate_popularity(dataset.train, dataset.test.fold_in, dataset.test.held_out)
-    print(f"\n{report.results_table(rows, dataset.name, dataset.spec.protocol)}\n")
-    print(f"Mean over users, standard error over users in brackets; weights of epoch {result.best_epoch}.")
-    print(f"The run lies in {folder.folder}. Next:")
-    history = ",".join(dataset.item_ids[dataset.test.fold_in[0].indices[:3]])
-    print(f'  python scripts/recommend.py --run={folder.folder} --history="{history}"')
-    if FLAGS.export:
-        served_models.export(folder, model, dataset.train)
-
-
-def new_run(argv: list[str]) -> tuple[RunFolder, Config, PreparedDataset]:
-    """Prepares the dataset, resolves the settings and creates the run's folder."""
-    spec = dataset_flags.spec_from_flags()
-    config = models.config_from_flags(spec.name)
-    dataset = store.prepare(spec, FLAGS.data_dir)
-    config = config.resolve(dataset.train.shape[0])
-    started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = RunFolder(
-        FLAGS.run_dir or Path("runs", dataset.name, FLAGS.model, f"{started}-seed{config.seed}")
+with command_line.flag_group("data"):
+    dataset_flags.define()
+model_flags.define()
+with command_line.flag_group("run"):
+    flags.DEFINE_string(
+        "run", None, "The folder of this run. Default: runs/<dataset>/<model>/<time>-<process>-seed<seed>."
     )
-    settings = {
-        "model": FLAGS.model,
-        "config": config.to_json(),
-        "dataset": {
-            "name": dataset.name,
-            "protocol": spec.protocol,
-            "fingerprint": dataset.fingerprint,
-            "folder": str(Path(dataset.folder).resolve()),
-            "num_train_users": dataset.train.shape[0],
-            "num_items": dataset.num_items,
-        },
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("multvae-tf", "tensorflow", "keras", "numpy", "scipy")},
-        "command": " ".join(["python", *argv[:1], *sys.argv[1:]]),
-    }
-    folder.create(settings, dataset.item_ids, dataset.item_titles)
-    return folder, config, dataset
+    flags.DEFINE_alias("run_dir", "run")
+    flags.DEFINE_bool(
+        "resume", False, "Whether to continue the run in --run; its settings need not be given."
+    )
+    flags.DEFINE_string(
+        "config", None, "A config.json that a run wrote: its settings are taken, and flags override them."
+    )
+    flags.DEFINE_bool("export", False, "Whether to export the finished run for TensorFlow Serving.")
+    served_models.define_flags()
 
 
-def continued_run() -> tuple[RunFolder, Config, PreparedDataset]:
-    """Opens the run in --run_dir; flags that are given must agree with its settings."""
-    if not FLAGS.run_dir:
-        raise RunError("--resume needs the run's folder: add --run_dir=runs/<dataset>/<model>/<run>")
-    folder = RunFolder(FLAGS.run_dir)
-    settings = folder.read_settings()
-    given = models.given_fields(settings["model"])
-    expected: dict[str, Any] = {"config": {k: v for k, v in given.items() if v is not None}}
-    if FLAGS["model"].present:
-        expected["model"] = FLAGS.model
-    if FLAGS["dataset"].present:
-        expected["dataset"] = {"name": dataset_flags.spec_from_flags().name}
-    folder.require_settings(expected)
-    dataset = store.load(settings["dataset"]["folder"])
-    folder.require_settings({"dataset": {"fingerprint": dataset.fingerprint}})
-    return folder, models.stored_config(settings), dataset
+def main(_: list[str]) -> None:
+    """Load, model, fit, evaluate, print."""
+    command_line.import_tensorflow(stored_runs.environment_of(FLAGS.run) if FLAGS.resume else None)
+    run, dataset = resumed() if FLAGS.resume else trained()
+    from multvae_tf import report
+
+    print(f"\n{report.results_table(report.result_rows(run), run.settings.data)}\n")
+    best_epoch = run.metrics.best_epoch
+    print(f"Mean over users, standard error over users in brackets; weights of epoch {best_epoch}.")
+    print(f"The run lies in {run.folder}. Next:")
+    history = dataset.item_ids[dataset.test.fold_in[0].indices[:3]]
+    print(f"  {served_models.recommend_command(f'--run={run.folder}', history)}")
+    if FLAGS.export:
+        served_models.export(run)
 
 
-def metrics(
-    settings: dict[str, Any], result: TrainingResult, estimates: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    """The content of metrics.json."""
-    return {
-        "model": settings["model"],
-        "dataset": settings["dataset"]["name"],
-        "seed": settings["config"]["seed"],
-        "best_epoch": result.best_epoch,
-        "epochs": result.epochs,
-        **{part: report.estimates_to_json(values) for part, values in estimates.items()},
-        "seconds": result.seconds,
-        "users_per_second": result.users_per_second,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "hardware": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-    }
+def trained() -> tuple["Run", "PreparedDataset"]:
+    """Prepares the dataset, makes the model that the flags describe, and trains it into a new run."""
+    from data_prep import store
+
+    stored = stored_runs.take_settings_file(FLAGS.config) if FLAGS.config else None
+    spec = dataset_flags.spec_from_flags()
+    settings = model_flags.settings(spec.name, stored)
+    config = settings.training()
+    dataset = store.prepare(spec, FLAGS.data_dir)
+    started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    seed = settings.values.get("seed", 0)
+    name = f"{started}-{os.getpid()}-seed{seed}"
+    folder = FLAGS.run or Path("runs", dataset.name, settings.model, name)
+    if multvae_tf.Run(folder).settings_path.exists():
+        raise RunError(f"{folder} already holds a run: continue it with --resume, or name another --run")
+    return train(settings.new_model(dataset.num_items), dataset, folder, config), dataset
+
+
+def resumed() -> tuple["Run", "PreparedDataset"]:
+    """Continues the run in --run; flags that are given must agree with its settings."""
+    if not FLAGS.run:
+        raise RunError("--resume needs the run's folder: add --run=runs/<dataset>/<model>/<run>")
+    run = multvae_tf.Run.open(FLAGS.run)
+    stored_runs.require_agreement(run)
+    dataset = stored_runs.dataset_of(run, FLAGS.data_dir)
+    return train(run.new_model(), dataset, run.folder, run.settings.training), dataset
+
+
+def train(model: Any, dataset: "PreparedDataset", folder: str | Path, config: Any) -> "Run":
+    """Trains into a run folder, says how to go on if that is stopped, and tests."""
+    print(f"{dataset.name}: {dataset.train.shape[0]:,} training users, {dataset.num_items:,} items")
+    again = shlex.join(["python", "scripts/train.py", "--resume", f"--run={folder}"])
+    print(f"If this is stopped: {again}")
+    return multvae_tf.train(
+        model,
+        dataset.train,
+        (dataset.validation.fold_in, dataset.validation.held_out),
+        test_data=(dataset.test.fold_in, dataset.test.held_out),
+        folder=folder,
+        config=config,
+        items=multvae_tf.Items.of(dataset.item_ids, dataset.item_titles, dataset.train.getnnz(axis=0)),
+        data=stored_runs.record_of(dataset),
+        resume=FLAGS.resume,
+        command=shlex.join(["python", *sys.argv]),
+    )
 
 
 if __name__ == "__main__":
-    command_line.run(main, RunError)
+    command_line.run(main, describe=model_flags.described)

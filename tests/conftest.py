@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from cli import tensorflow_setup  # noqa: F401  (before anything that imports TensorFlow)
+
+from cli import command_line
+
+command_line.import_tensorflow()
 
 GOLDENS = Path(__file__).parent / "goldens"
 

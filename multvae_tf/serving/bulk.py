@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from multvae_tf.errors import RunError
-from multvae_tf.run_folder import write_atomically
+from multvae_tf.files import write_atomically
 from multvae_tf.serving.recommender import Recommendations, Recommender
 
 _COLUMNS = ("user_id", "history")

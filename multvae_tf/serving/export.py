@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.autoencoder import Autoencoder
 from multvae_tf.errors import RunError
-from multvae_tf.run_folder import RunFolder
+from multvae_tf.serving.items import Items
 from multvae_tf.serving.module import INPUT_RANKS, ServingModule
 from multvae_tf.serving.warmup import Request, write_warmup
 
@@ -27,111 +27,43 @@ _WARMUP_USERS = (1, 8, 32)
 _WARMUP_ITEMS = 50
 
 
-def export_run(
-    run: RunFolder,
-    model: MultinomialAutoencoder,
-    item_popularity: np.ndarray,
-    *,
-    name: str,
-    top_k: int = 100,
-    saved_models_dir: str | os.PathLike[str] = "saved_models",
-) -> Path:
-    """Exports a finished run as the next version of a served model.
-
-    Args:
-        run: its items, and for the manifest its settings and metrics.
-        model: the run's model with its best weights.
-        item_popularity: int [num_items], the number of training users of each item.
-        name: under which the model is served.
-        top_k: how many items a recommendation holds.
-        saved_models_dir: where served models lie.
-
-    Returns:
-        The version's folder.
-
-    Raises:
-        RunError: the run has not finished, or see `export_model`.
-    """
-    settings, metrics = run.read_settings(), run.read_metrics()
-    item_ids, titles = run.read_items()
-    return export_model(
-        model,
-        item_ids.tolist(),
-        titles.tolist(),
-        item_popularity,
-        name=name,
-        top_k=top_k,
-        saved_models_dir=saved_models_dir,
-        about={
-            "model": settings["model"],
-            "config": settings["config"],
-            "dataset": {k: v for k, v in settings["dataset"].items() if k != "folder"},
-            "metrics": {part: metrics[part] for part in ("validation", "test") if part in metrics},
-            "run": run.folder.name,
-            "trained_with": settings.get("versions", {}),
-        },
-    )
-
-
 def export_model(
-    model: MultinomialAutoencoder,
-    item_ids: Sequence[str],
-    titles: Sequence[str] | None,
-    item_popularity: np.ndarray,
+    model: Autoencoder,
+    items: Items,
+    folder: str | os.PathLike[str],
     *,
-    name: str,
     top_k: int = 100,
-    saved_models_dir: str | os.PathLike[str] = "saved_models",
     about: dict[str, Any] | None = None,
 ) -> Path:
-    """Writes `saved_models_dir/name/<next version>/`, all of it or nothing.
-
-    Args:
-        model: its weights are copied.
-        item_ids: raw id of each item number.
-        titles: of the items, or None.
-        item_popularity: int [num_items], the number of training users of each item: the answer to a user
-            of whom nothing is known.
-        name: under which the model is served.
-        top_k: how many items a recommendation holds.
-        saved_models_dir: where served models lie.
-        about: JSON values for the manifest.
-
-    Returns:
-        The version's folder.
-
-    Raises:
-        RunError: the name is no folder name, `top_k` is less than 1, the folder cannot be written, or see
-            `ServingModule`.
-    """
+    """Writes `folder/<next version>/`, all of it or nothing."""
+    parent = Path(folder)
+    name = parent.name
+    item_ids, titles, item_popularity = items.ids.tolist(), items.titles.tolist(), items.num_train_users
     if not re.fullmatch(r"[A-Za-z_][\w.-]*", name):
         raise RunError(f"name is {name!r}; it must begin with a letter and hold letters, digits, - . _ only")
     if top_k < 1:
         raise RunError(f"top_k is {top_k}; it must be at least 1")
-    if titles is None:
-        titles = [""] * len(item_ids)
-    parent = Path(saved_models_dir, name)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         # Servers load every folder whose name is a number, as soon as it appears.
-        folder = Path(tempfile.mkdtemp(prefix=".exporting-", dir=parent))
+        version_folder = Path(tempfile.mkdtemp(prefix=".exporting-", dir=parent))
     except OSError as error:
         raise RunError(f"{parent} cannot be written: {error.strerror}") from error
     try:
-        items_csv = folder / "items.csv"
+        items_csv = version_folder / "items.csv"
         module = ServingModule(model, item_ids, titles, item_popularity, top_k, items_csv)
         _write_items(items_csv, item_ids, titles)
         signatures = module.signatures()
-        tf.saved_model.save(module, str(folder), signatures=signatures)
+        tf.saved_model.save(module, str(version_folder), signatures=signatures)
         items_csv.unlink()
-        write_warmup(folder, name, _warmup_requests(item_ids, module.separator))
-        _write_manifest(folder, name, module, model, signatures, about or {})
-        folder.chmod(0o755)
-        return _publish(folder, parent)
+        write_warmup(version_folder, name, _warmup_requests(item_ids, module.separator))
+        _write_manifest(version_folder, name, module, model, signatures, about or {})
+        version_folder.chmod(0o755)
+        return _publish(version_folder, parent)
     except OSError as error:
         raise RunError(f"{parent} cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(version_folder, ignore_errors=True)
 
 
 def _write_items(path: Path, item_ids: Sequence[str], titles: Sequence[str]) -> None:
@@ -169,7 +101,7 @@ def _write_manifest(
     folder: Path,
     name: str,
     module: ServingModule,
-    model: MultinomialAutoencoder,
+    model: Autoencoder,
     signatures: dict[str, tf.types.experimental.ConcreteFunction],
     about: dict[str, Any],
 ) -> None:
@@ -204,7 +136,7 @@ def _write_manifest(
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def _publish(folder: Path, parent: Path) -> Path:

@@ -3,15 +3,16 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.autoencoder import Autoencoder
 from multvae_tf.batches import Interactions
 from multvae_tf.errors import RunError
 from multvae_tf.serving.export import read_manifest
+from multvae_tf.serving.items import Items
 from multvae_tf.serving.module import NO_ITEM_SCORE, log_popularity
 from multvae_tf.serving.recommender import Inputs, Outputs, Recommendations, SignatureRecommender, as_text
 
@@ -60,18 +61,12 @@ class RunRecommender:
             a user of whom nothing is known.
     """
 
-    def __init__(
-        self,
-        model: MultinomialAutoencoder,
-        item_ids: np.ndarray,
-        titles: np.ndarray,
-        item_popularity: Callable[[], np.ndarray],
-    ):
+    def __init__(self, model: Autoencoder, items: Items):
         self._model = model
-        self._item_ids = np.asarray(item_ids, object)
-        self._titles = titles
-        self._item_popularity = item_popularity
-        self._number_of = {item_id: number for number, item_id in enumerate(item_ids)}
+        self._item_ids = items.ids
+        self._titles = items.titles
+        self._item_popularity = lambda: items.num_train_users
+        self._number_of = {item_id: number for number, item_id in enumerate(items.ids)}
 
     def recommend(
         self, histories: Sequence[Sequence[str]], k: int, exclude: Sequence[str] = ()

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import tensorflow as tf
 
-from multvae_tf.autoencoder import MultinomialAutoencoder
+from multvae_tf.autoencoder import Autoencoder
 from multvae_tf.batches import Interactions
 from multvae_tf.errors import RunError
 from multvae_tf.layers import l2_normalize
@@ -93,7 +93,7 @@ class ServingModule(tf.Module):
 
     def __init__(
         self,
-        model: MultinomialAutoencoder,
+        model: Autoencoder,
         item_ids: Sequence[str],
         titles: Sequence[str],
         item_popularity: np.ndarray,

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from multvae_tf.batches import Interactions, TrainingBatch
 from multvae_tf.layers import reparameterize
-from multvae_tf.optimization import adam
+from multvae_tf.trainable_model import adam
 from recvae_tf.model import RecVAE
 from recvae_tf.prior import log_normal
 

@@ -46,17 +46,14 @@ def measure(
         median over the rounds; `first_to_p50`; `batch_64_ms`; `requests_per_second_1_client` and
         `requests_per_second_4_clients`.
     """
-    from multvae_tf.models import MultVAE
+    from multvae_tf import Items, MultVAE
     from multvae_tf.serving.export import export_model
 
     model = MultVAE(num_items)
     kernel = model.decoder_layers[-1].kernel.numpy()
     with tempfile.TemporaryDirectory() as name:
-        item_ids = [str(number) for number in range(num_items)]
-        popularity = np.arange(num_items)
-        folder = export_model(
-            model, item_ids, None, popularity, name="benchmark", top_k=top_k, saved_models_dir=name
-        )
+        items = Items.of([str(number) for number in range(num_items)], None, np.arange(num_items))
+        folder = export_model(model, items, Path(name, "benchmark"), top_k=top_k)
         _export_matmul(kernel, Path(name, "matmul"))
         arguments = [str(folder), str(Path(name, "matmul")), str(num_items), str(rounds), str(seconds)]
         done = subprocess.run(

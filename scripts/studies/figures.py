@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from multvae_tf.autoencoder import REPORTED_METRICS
+from multvae_tf.ranking import REPORTED_METRICS
 from studies.comparison import Difference
 from studies.results import SettingResults
 
@@ -62,7 +62,9 @@ def validation_curves(settings: Sequence[SettingResults]) -> Figure:
     for axes, metric in zip(panels, REPORTED_METRICS, strict=True):
         for results, style in zip(settings, _styles(), strict=False):
             curve = results.curve(f"val_{metric}")
-            axes.plot(np.arange(1, len(curve) + 1), curve, label=results.setting.name, **style)
+            marker = "o" if len(curve) == 1 else None
+            epochs = np.arange(1, len(curve) + 1)
+            axes.plot(epochs, curve, marker=marker, label=results.setting.name, **style)
     return _figure_with_legend(panels, _COLUMNS_OF_A_WIDE_LEGEND)
 
 

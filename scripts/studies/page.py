@@ -12,7 +12,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from multvae_tf.errors import RunError
-from multvae_tf.run_folder import write_atomically
+from multvae_tf.files import write_atomically
 
 _DOTS_PER_INCH = 110
 # What Markdown would take for markup: an underscore only at the edge of a word, a bracket only in a link.

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.errors import RunError
 from multvae_tf.evaluation import HeldOutRanking
-from multvae_tf.run_folder import RunFolder
-from multvae_tf.training import MONITORED, read_history
+from multvae_tf.ranking import MONITORED, REPORTED_METRICS
+from multvae_tf.run import Run
 from studies import comparison
 from studies.comparison import Buckets, Difference
-from studies.study import Expectation, Run, Setting, Study
+from studies.study import Expectation, PlannedRun, Setting, Study
 
 MAIN_METRIC = "NDCG@100"
 RECALL_K = 50
@@ -62,13 +61,15 @@ class StudyData:
 class SettingResults:
     """What S runs of a setting, one per seed, found on U test users.
 
+    A model that draws nothing has one run, which counts for every seed.
+
     Attributes:
         setting: the setting.
         metrics: for each of `REPORTED_METRICS` float64 [S, U].
         histories: of each run, the rows of its history.csv.
         recall_by_popularity: [S, number of item buckets], `comparison.recall_by_bucket` at `RECALL_K`.
         coverage: for each of `COVERAGE_KS` [S].
-        seconds: of a run's training, the mean of the runs; None if any run does not say.
+        seconds: of a run's training, the mean of the runs.
         peak_memory_bytes: of a run's process, likewise.
     """
 
@@ -77,8 +78,8 @@ class SettingResults:
     histories: list[list[dict[str, Any]]]
     recall_by_popularity: np.ndarray
     coverage: dict[int, np.ndarray]
-    seconds: float | None = None
-    peak_memory_bytes: float | None = None
+    seconds: float
+    peak_memory_bytes: float
 
     def curve(self, column: str) -> np.ndarray:
         """A column of the histories by epoch: the mean of the runs, as far as all went; [0] without it."""
@@ -89,7 +90,9 @@ class SettingResults:
 
     def at_best_epoch(self, column: str) -> float:
         """A column at each run's best epoch, its mean over the runs."""
-        return float(np.mean([max(h, key=lambda row: row[MONITORED])[column] for h in self.histories]))
+        return float(
+            np.mean([max(h, key=lambda row: row[f"val_{MONITORED}"])[column] for h in self.histories])
+        )
 
 
 class StudyResults:
@@ -103,28 +106,33 @@ class StudyResults:
     """
 
     def __init__(
-        self, study: Study, runs: Sequence[Run], data: StudyData, settings: Mapping[str, SettingResults]
+        self,
+        study: Study,
+        runs: Sequence[PlannedRun],
+        data: StudyData,
+        settings: Mapping[str, SettingResults],
     ):
         self.study = study
         self.runs = runs
         self.data = data
         self.settings = settings
         self.base = settings[study.base]
-        self.seeds = sorted({run.seed for run in runs})
+        self.seeds = _seeds(runs)
         self.users_by_activity = comparison.activity_buckets(np.diff(data.fold_in.indptr)[data.users])
         self.items_by_popularity = data.items_by_popularity
 
     @classmethod
-    def read(cls, study: Study, runs: Sequence[Run], data: StudyData) -> "StudyResults":
+    def read(cls, study: Study, runs: Sequence[PlannedRun], data: StudyData) -> "StudyResults":
         """The results that lie in the folders of the runs.
 
         Raises:
             RunError: a run is not finished, or was made on other data.
         """
-        found = {
-            setting.name: _read_setting(setting, [run.folder for run in runs if run.setting is setting], data)
-            for setting in study.settings
-        }
+        num_seeds = max(1, len(_seeds(runs)))
+        found = {}
+        for setting in study.settings:
+            own = [planned.run for planned in runs if planned.setting is setting]
+            found[setting.name] = _read_setting(setting, own * (num_seeds // len(own)), data)
         return cls(study, runs, data, found)
 
     def differences(self, pairs: Sequence[tuple[str, str]], metric: str = MAIN_METRIC) -> list[Difference]:
@@ -145,33 +153,32 @@ class StudyResults:
         return dict(zip(pairs, self.differences(pairs), strict=True)) if pairs else {}
 
 
-def _read_setting(setting: Setting, folders: Sequence[RunFolder], data: StudyData) -> SettingResults:
+def _seeds(runs: Sequence[PlannedRun]) -> list[int]:
+    return sorted({planned.seed for planned in runs if planned.seed is not None})
+
+
+def _read_setting(setting: Setting, runs: Sequence[Run], data: StudyData) -> SettingResults:
     """What the runs of a setting found, from their folders."""
     held_out, num_items = data.held_out[data.users], data.train.shape[1]
-    rankings = [_test_ranking(folder, data) for folder in folders]
-    metrics = [folder.read_metrics() for folder in folders]
+    rankings = [_test_ranking(run, data) for run in runs]
     tops = [ranking.top_items for ranking in rankings]
     return SettingResults(
         setting=setting,
         metrics={name: np.stack([r.metrics[name] for r in rankings]) for name in REPORTED_METRICS},
-        histories=[read_history(folder) for folder in folders],
+        histories=[run.history for run in runs],
         recall_by_popularity=np.array(
             [comparison.recall_by_bucket(top, held_out, data.items_by_popularity, RECALL_K) for top in tops]
         ),
         coverage={k: np.array([comparison.coverage(top, num_items, k) for top in tops]) for k in COVERAGE_KS},
-        seconds=_mean_if_all_say([m.get("seconds") for m in metrics]),
-        peak_memory_bytes=_mean_if_all_say([m.get("peak_memory_bytes") for m in metrics]),
+        seconds=float(np.mean([run.metrics.seconds for run in runs])),
+        peak_memory_bytes=float(np.mean([run.metrics.peak_memory_bytes for run in runs])),
     )
 
 
-def _test_ranking(folder: RunFolder, data: StudyData) -> HeldOutRanking:
-    folder.require_settings({"dataset": {"fingerprint": data.fingerprint}})
-    ranking = HeldOutRanking.load(folder.test_users_path)
+def _test_ranking(run: Run, data: StudyData) -> HeldOutRanking:
+    if run.settings.data.fingerprint != data.fingerprint:
+        raise RunError(f"{run.settings_path} is of a run on other data than {data.name} is now: delete it")
+    ranking = run.test_ranking()
     if not np.array_equal(ranking.users, data.users):
-        raise RunError(f"{folder.test_users_path} is of other users than those of the test")
+        raise RunError(f"{run.test_users_path} is of other users than those of the test")
     return ranking
-
-
-def _mean_if_all_say(values: Sequence[float | None]) -> float | None:
-    said = [value for value in values if value is not None]
-    return float(np.mean(said)) if len(said) == len(values) else None

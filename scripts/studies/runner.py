@@ -14,8 +14,8 @@ from typing import IO
 from tqdm import tqdm
 
 from multvae_tf.errors import RunError
-from studies.job import FILE_NAME, Job
-from studies.study import Run
+from studies.job import Job
+from studies.study import PlannedRun
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SCRIPTS = Path(__file__).parents[1]
@@ -28,40 +28,39 @@ class StudyRunner:
     """Starts what is missing, watches it, and says how far it has come.
 
     A run's process holds a lock on its log for as long as it lives. So a run that outlived its runner, or
-    that another study trains, is waited for and never started twice. A run that is continued has the number
-    of threads with which it began.
+    that another study trains, is waited for and never started twice.
 
     Args:
         runs: those that are finished are left alone, those that were begun are continued.
         data_dir: the folder of raw and prepared data.
         parallel: processes at a time, which share the cores.
-        worker: the words of the command that trains the run in the folder which follows them.
+        worker: the words of the command that trains the job which follows them, see `studies.worker`.
 
     Example:
-        >>> StudyRunner(study.runs(...), "data", parallel=2).run()  # doctest: +SKIP
+        >>> StudyRunner(study.plan(...), "data", parallel=2).run()  # doctest: +SKIP
     """
 
-    def __init__(self, runs: Sequence[Run], data_dir: str, parallel: int, worker: Sequence[str] = _WORKER):
+    def __init__(
+        self, runs: Sequence[PlannedRun], data_dir: str, parallel: int, worker: Sequence[str] = _WORKER
+    ):
         self._runs = runs
         self._data_dir = data_dir
         self._parallel = parallel
         self._worker = worker
-        self._active: dict[Run, subprocess.Popen] = {}
+        self._active: dict[PlannedRun, subprocess.Popen] = {}
 
     def run(self) -> None:
-        """Returns when all runs are done.
+        """Returns when all runs are done; a signal that ends the process ends its runs first.
 
         Raises:
             RunError: a run failed; those beside it were stopped and can be continued.
-            KeyboardInterrupt: the process was interrupted; likewise.
-            SystemExit: it was told to end by SIGTERM (143) or SIGHUP (129); likewise.
         """
         with _noted_signals() as signals, self._progress_bar() as bar:
             try:
                 while pending := self._pending():
-                    for run in pending:
-                        if run not in self._active and len(self._active) < self._parallel:
-                            self._start(run)
+                    for planned in pending:
+                        if planned not in self._active and len(self._active) < self._parallel:
+                            self._start(planned)
                     self._show(bar, len(self._runs) - len(pending))
                     time.sleep(_SECONDS_BETWEEN_LOOKS)
                     if signals:
@@ -75,43 +74,36 @@ class StudyRunner:
                 for process in self._active.values():
                     process.wait()
         if signals:
-            _end_as_told(signals[0])
+            signal.raise_signal(signals[0])
 
-    def _pending(self) -> list[Run]:
-        return [run for run in self._runs if run in self._active or not run.folder.is_finished]
+    def _pending(self) -> list[PlannedRun]:
+        return [one for one in self._runs if one in self._active or not one.run.is_finished]
 
-    def _start(self, run: Run) -> None:
+    def _start(self, planned: PlannedRun) -> None:
         """Starts or continues a run, unless another process is at it or has finished it."""
-        folder = run.folder.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        with run.folder.log_path.open("ab") as log:
-            if not _lock(log) or run.folder.is_finished:
+        run = planned.run
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with run.log_path.open("ab") as log:
+            if not _lock(log) or run.is_finished:
                 return
-            threads = self._threads(run)
-            Job(
-                model=run.setting.model,
-                data=run.data,
-                overrides={**run.overrides, "seed": run.seed},
+            job = Job(
+                folder=str(run.folder),
+                model=planned.setting.model,
+                data=planned.data,
+                overrides=planned.settings,
                 data_dir=self._data_dir,
-                threads=threads,
-                command=f"python scripts/train.py {run.command_line}",
-            ).write(folder)
+                command=planned.command,
+            )
+            threads = max(1, len(os.sched_getaffinity(0)) // self._parallel)
             paths = [str(_SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]
             settings = {"PYTHONPATH": os.pathsep.join(paths), "TF_NUM_INTRAOP_THREADS": str(threads)}
-            self._active[run] = subprocess.Popen(
-                [*self._worker, str(folder)],
+            self._active[planned] = subprocess.Popen(
+                [*self._worker, job.to_json()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **settings},
             )
-
-    def _threads(self, run: Run) -> int:
-        """Those with which the run began, or else its share of the cores."""
-        folder = run.folder.folder
-        if run.folder.settings_path.exists() and (folder / FILE_NAME).exists():
-            return Job.read(folder).threads
-        return max(1, len(os.sched_getaffinity(0)) // self._parallel)
 
     def _collect(self) -> None:
         """Takes note of the processes that have ended.
@@ -119,13 +111,13 @@ class StudyRunner:
         Raises:
             RunError: one of them failed.
         """
-        for run, process in list(self._active.items()):
+        for planned, process in list(self._active.items()):
             if process.poll() is None:
                 continue
-            del self._active[run]
+            del self._active[planned]
             if process.returncode:
-                name, log = f"the run of {run.setting.name!r} with seed {run.seed}", run.folder.log_path
-                raise RunError(f"{name} {_how_it_failed(process.returncode, log)}")
+                how = _how_it_failed(process.returncode, planned.run.log_path)
+                raise RunError(f"the run of {planned.name} {how}")
 
     def _progress_bar(self) -> tqdm:
         return tqdm(
@@ -139,7 +131,7 @@ class StudyRunner:
 
     def _show(self, bar: tqdm, num_done: int) -> None:
         """One line: how many runs are done, how long that took and the rest may take, which are running."""
-        names = ", ".join(f"{run.setting.name} (seed {run.seed})" for run in self._active)
+        names = ", ".join(planned.name for planned in self._active)
         now = (
             "that is all" if num_done == len(self._runs) else f"now {names or 'waiting for another process'}"
         )
@@ -166,14 +158,6 @@ def _noted_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end_as_told(number: int) -> None:
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    name = signal.Signals(number).name
-    print(f"Ended by {name}; the same command goes on where this one was.", file=sys.stderr)
-    raise SystemExit(128 + number)
 
 
 def _lock(file: IO[bytes]) -> bool:

@@ -4,13 +4,14 @@ import dataclasses
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from multvae_tf.run_folder import RunFolder
+from multvae_tf.run import Run
 
 Flags = dict[str, Any]
+NamesRead = Callable[[str, Flags], Collection[str]]
 EXPECTATIONS = ("better", "worse", "close")
 
 
@@ -81,28 +82,39 @@ class Study:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Run:
+class PlannedRun:
     """One training of a setting.
 
     Attributes:
         setting: what is trained.
         data: the dataset and what overrides its own settings, by the names of the flags.
         overrides: what overrides the settings of the model's paper, likewise; without the seed.
-        seed: of the run.
-        folder: where it goes: `<root>/<model>/<hash of the flags>-seed<seed>`, the same from every study.
+        seed: of the run; None for a model that draws nothing.
+        run: where it goes: `<root>/<model>/<hash of the flags>-seed<seed>`, the same from every study.
     """
 
     setting: Setting
     data: Flags
     overrides: Flags
-    seed: int
-    folder: RunFolder
+    seed: int | None
+    run: Run
 
     @property
-    def command_line(self) -> str:
-        """What the command line of the training command has to say."""
-        flags = {"model": self.setting.model, **self.data, **self.overrides, "seed": self.seed}
-        return shlex.join(f"--{name}={_as_text(value)}" for name, value in flags.items())
+    def name(self) -> str:
+        """How messages call it."""
+        return self.setting.name if self.seed is None else f"{self.setting.name} (seed {self.seed})"
+
+    @property
+    def settings(self) -> Flags:
+        """The overrides, and the seed if there is one."""
+        return self.overrides | ({} if self.seed is None else {"seed": self.seed})
+
+    @property
+    def command(self) -> str:
+        """The training command that does the same."""
+        flags = {"model": self.setting.model, **self.data, **self.settings}
+        words = [f"--{name}={_as_text(value)}" for name, value in flags.items()]
+        return shlex.join(["python", "scripts/train.py", *words])
 
 
 def _as_text(value: Any) -> str:
@@ -111,22 +123,30 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def runs(study: Study, seeds: Sequence[int], data: Flags, common: Flags, root: Path) -> list[Run]:
+def plan(
+    study: Study, seeds: Sequence[int], data: Flags, common: Flags, root: Path, names_read: NamesRead
+) -> list[PlannedRun]:
     """The runs of a study on a dataset: all settings under the first seed, then under the next.
 
     Args:
         study: whose settings are to be trained.
-        seeds: one run of every setting for each.
+        seeds: one run of every setting for each; a model that draws nothing has one run.
         data: the flags that say which data it is.
-        common: flags of every training; those of a setting win over them.
+        common: flags of every training, as far as its model reads them; those of a setting win over them.
         root: the folder of the dataset's runs.
+        names_read: the flags that a model reads, given the flags of a setting.
     """
-
-    def run(setting: Setting, seed: int) -> Run:
-        overrides = {**common, **setting.flags}
-        flags = {"model": setting.model, **data, **overrides}
-        text = json.dumps({name: _as_text(value) for name, value in flags.items()}, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        return Run(setting, data, overrides, seed, RunFolder(root / setting.model / f"{digest}-seed{seed}"))
-
-    return [run(setting, seed) for seed in seeds for setting in study.settings]
+    planned = []
+    for position, seed in enumerate(seeds):
+        for setting in study.settings:
+            read = names_read(setting.model, setting.flags)
+            if "seed" in read or position == 0:
+                overrides = {n: value for n, value in common.items() if n in read} | setting.flags
+                run_seed = seed if "seed" in read else None
+                flags = {"model": setting.model, **data, **overrides}
+                text = json.dumps({name: _as_text(value) for name, value in flags.items()}, sort_keys=True)
+                digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+                name = digest if run_seed is None else f"{digest}-seed{run_seed}"
+                run = Run(root / setting.model / name)
+                planned.append(PlannedRun(setting, data, overrides, run_seed, run))
+    return planned

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multvae_tf.autoencoder import REPORTED_METRICS
+from multvae_tf.ranking import REPORTED_METRICS
 from studies import comparison, figures
 from studies.comparison import Difference
 from studies.page import Page
@@ -166,8 +166,8 @@ def _add_training(page: Page, results: StudyResults) -> None:
             [
                 r.setting.name,
                 *(f"{r.at_best_epoch(c):.4g}" if c in r.histories[0][0] else "" for c in columns),
-                "" if r.seconds is None else f"{r.seconds:,.0f}" if r.seconds >= 10 else f"{r.seconds:.2g}",
-                "" if r.peak_memory_bytes is None else f"{r.peak_memory_bytes / 2**20:,.0f}",
+                f"{r.seconds:,.0f}" if r.seconds >= 10 else f"{r.seconds:.2g}",
+                f"{r.peak_memory_bytes / 2**20:,.0f}",
             ]
             for r in settings
         ],
@@ -217,5 +217,5 @@ def _add_commands(page: Page, results: StudyResults, command: str) -> None:
     page.code(command)
     others = ", ".join(map(str, results.seeds[1:]))
     page.text("Each setting" + (f"; its other runs have --seed={others}:" if others else ":"))
-    first = [run for run in results.runs if run.seed == results.seeds[0]]
-    page.code("\n".join(f"python scripts/train.py {run.command_line}" for run in first))
+    first = [run for run in results.runs if run.seed in (None, results.seeds[0])]
+    page.code("\n".join(run.command for run in first))

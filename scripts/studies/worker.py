@@ -1,23 +1,17 @@
-"""Trains one run of a study in a process of its own: python -m studies.worker <folder of the run>."""
+"""Trains one run of a study in a process of its own: python -m studies.worker <job as JSON>."""
 
-from pathlib import Path
-
-from cli import command_line
-
-from multvae_tf.errors import RunError
+from cli import command_line, stored_runs
 from studies.job import Job
 
 
 def main(argv: list[str]) -> None:
-    """Reads the job in the folder that is named, and trains it."""
-    if len(argv) != 2:
-        raise RunError("name one folder of a run")
-    folder = Path(argv[1])
-    job = Job.read(folder)
-    from studies import trainer  # Imports TensorFlow.
+    """Trains what the job says; a run that is continued has the number of threads with which it began."""
+    job = Job.from_json(argv[1])
+    command_line.import_tensorflow(stored_runs.environment_of(job.folder))
+    from studies import trainer
 
-    trainer.train_run(job, folder)
+    trainer.train_run(job)
 
 
 if __name__ == "__main__":
-    command_line.run(main, RunError, takes_arguments=True)
+    command_line.run(main, takes_arguments=True)

@@ -1,12 +1,13 @@
 """The commands as a user types them: the demo from end to end, and what happens when something is wrong."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from multvae_tf import Run
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -52,12 +53,14 @@ def test_a_run_folder_is_complete(demo):
         "config.json", "items.csv", "history.csv", "tensorboard", "checkpoints", "best.weights.h5",
         "metrics.json", "test_users.npz", "curves.png", "README.md",
     }  # fmt: skip
-    metrics = json.loads((folder / "run" / "metrics.json").read_text())
-    assert (metrics["model"], metrics["dataset"], metrics["seed"]) == ("multvae", "demo", 98765)
-    for part in ("validation", "test"):
-        assert set(metrics[part]) == {"ndcg_at_100", "recall_at_20", "recall_at_50"}
-        assert 0 < metrics[part]["ndcg_at_100"]["standard_error"] < metrics[part]["ndcg_at_100"]["mean"] < 1
-    assert min(metrics[key] for key in ("seconds", "users_per_second", "peak_memory_bytes", "best_epoch")) > 0
+    run = Run.open(folder / "run")
+    assert (run.settings.model["class_name"], run.settings.data.name) == ("MultVAE", "demo")
+    assert (run.settings.training.epochs, run.settings.model["config"]["seed"]) == (2, 98765)
+    for estimates in (run.metrics.validation, run.metrics.test):
+        assert set(estimates) == {"NDCG@100", "Recall@20", "Recall@50"}
+        assert 0 < estimates["NDCG@100"].standard_error < estimates["NDCG@100"].mean < 1
+    assert min(run.metrics.seconds, run.metrics.users_per_second, run.metrics.best_epoch) > 0
+    assert run.items.num_train_users.sum() > len(run.items.ids)
 
 
 def test_evaluate_repeats_the_test_of_the_run(demo):
@@ -92,8 +95,8 @@ def test_the_largest_beta_can_be_searched(tmp_path):
     flags = ["--epochs=2", "--run_dir=run", "--anneal_cap=auto", "--latent_dim=8", "--hidden_dims=16"]
     result = command("train", *flags, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    cap = json.loads((tmp_path / "run" / "config.json").read_text())["config"]["anneal_cap"]
-    assert f"Its best epoch had beta = {cap:.4f}" in result.stdout
+    cap = Run.open(tmp_path / "run").settings.model["config"]["beta"]["config"]["anneal_cap"]
+    assert f"had beta = {cap:.4f}: the largest beta of the run that follows." in result.stdout
     assert 0 < cap <= 1
     again = command("train", "--resume", "--run_dir=run", "--anneal_cap=auto", cwd=tmp_path)
     assert measured(again.stdout) == measured(result.stdout)
@@ -122,15 +125,29 @@ def test_an_export_recommends_what_the_run_does(demo):
         ("train", ["--datset=ml20m"], "Unknown command line flag 'datset'. Did you mean: dataset"),
         ("train", ["ml20m"], "unexpected argument 'ml20m': every flag begins with --"),
         ("train", ["--dataset=ml20"], "there is no dataset or file 'ml20'; did you mean ml20m?"),
-        ("train", ["--model=multdae", "--anneal_cap=1"], "--anneal_cap is not a setting of multdae"),
+        (
+            "train",
+            ["--model=multdae", "--anneal_cap=1"],
+            "--anneal_cap=1.0 has no effect with",
+        ),
         ("train", ["--anneal_cap=autumn"], "flag --anneal_cap=autumn: expected a number or auto"),
-        ("train", ["--epochs=0"], "epochs is 0; it must be at least 1"),
-        ("train", ["--model=vae"], "value should be one of <multdae|multvae|recvae>"),
+        ("train", ["--hidden_dims=8,b"], "flag --hidden_dims=8,b: expected whole numbers with commas"),
+        ("train", ["--epochs=0"], "--epochs is 0; it must be at least 1"),
+        ("train", ["--dropout_rate=1"], "--dropout_rate is 1.0; it must be at least 0 and less than 1"),
+        (
+            "train",
+            ["--model=recvae", "--hidden_dims=8,9"],
+            "--hidden_dims is (8, 9); it must be equal",
+        ),
+        ("train", ["--beta=cyclical", "--anneal_cap=auto"], "--anneal_cap is None; it must be a number"),
+        ("train", ["--model=vae"], "value should be one of <multvae|multdae|recvae>"),
+        ("train", ["--config=nothing.json"], "config is nothing.json, and there is no such file"),
+        ("train", ["--resume"], "--resume needs the run's folder: add --run="),
         ("train", ["--run_dir=run", "--epochs=2"], "run already holds a run: continue it with --resume"),
         (
             "train",
             ["--run_dir=run", "--resume", "--seed=5"],
-            "is of another run: its config.seed is 98765, not 5",
+            "is of another run: its seed is 98765, not 5; leave --seed out",
         ),
         ("train", ["--run_dir=/proc/run", "--epochs=1"], "/proc/run"),
         (

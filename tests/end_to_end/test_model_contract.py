@@ -7,16 +7,16 @@ import dataclasses
 
 import keras
 import numpy as np
-import oracle
 import pytest
-from interactions import as_interactions, hold_out, latent_taste_interactions
-
-from multvae_tf.batches import steps_per_epoch
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
-from multvae_tf.evaluation import evaluate, evaluate_popularity, per_user_metrics
 from multvae_tf.run_folder import RunFolder
-from multvae_tf.training import train
 from recvae_tf.config import RecVAEConfig
+
+import oracle
+from interactions import as_interactions, hold_out, latent_taste_interactions
+from multvae_tf.batches import steps_per_epoch
+from multvae_tf.evaluation import evaluate, evaluate_popularity, per_user_metrics
+from multvae_tf.training import train
 
 NUM_ITEMS = 100
 MATRIX = latent_taste_interactions(600, NUM_ITEMS, seed=5)

@@ -14,6 +14,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from multvae_tf import Run
+
 REPOSITORY = Path(__file__).parents[2]
 EPOCHS = 4
 STUDY = {
@@ -75,7 +77,7 @@ def study(tmp_path_factory):
     process.communicate()
     assert not (begun / "README.md").exists()
     before = {path: state(path) for path in (finished, begun)}
-    process = start(folder)
+    process = start(folder, "--parallel=2")
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     return folder, before, finished, begun, output
@@ -98,6 +100,14 @@ def test_a_killed_study_continues_the_run_that_it_was_at(study):
     log = (begun / "train.log").read_text()
     assert log.count("Epoch 1/") == 1  # The second process of the run began at a later epoch.
     assert log.count("multvae on demo") + log.count("multdae on demo") == 2
+    # operations.md, row 8: it began with all cores, and goes on with all, though the next share them.
+    assert "its last bits will differ" not in log
+    cores = len(os.sched_getaffinity(0))
+    threads = [
+        int(Run.open(p.parent).settings.environment["threads"])
+        for p in begun.parents[1].glob("*/*/config.json")
+    ]
+    assert sorted(threads) == [max(1, cores // 2)] * 2 + [cores] * 2
 
 
 def test_a_finished_study_only_writes_its_report_again(study):
@@ -105,7 +115,7 @@ def test_a_finished_study_only_writes_its_report_again(study):
     runs, report = state(folder / "runs"), folder / "reports" / "sizes-demo"
     written = {path.name: path.read_bytes() for path in report.iterdir()}
     assert sorted(written) == ["README.md", "beta.png", "differences.png", "validation.png"]
-    process = start(folder, "--html")
+    process = start(folder, "--parallel=2", "--html")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert state(folder / "runs") == runs
@@ -132,7 +142,7 @@ def test_the_report_has_its_tables_figures_and_commands(study):
     assert row.split(" | ")[-3:] == ["worse", "0.3750", "-0.0250 |"]
     assert "| Training helps. | holds |" in text
     assert "| Training hurts. | does not hold |" in text
-    assert "python scripts/reproduce.py sizes.json --seeds=2 --epochs=4" in text
+    assert "python scripts/reproduce.py sizes.json --seeds=2 --epochs=4 --parallel=2" in text
     assert (
         "python scripts/train.py --model=multvae --epochs=4 --latent_dim=2 --hidden_dims=16 --seed=1" in text
     )
@@ -152,7 +162,7 @@ def test_sigterm_ends_the_study_and_its_trainings(tmp_path):
     process.terminate()
     _, errors = process.communicate()
     assert process.returncode == 143
-    assert errors == "Ended by SIGTERM; the same command goes on where this one was.\n"
+    assert errors == "\nStopped by SIGTERM.\n"
     with log.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Raises while the training lives, which has it.
 
@@ -165,7 +175,7 @@ def test_a_study_on_several_datasets_ends_with_their_ranks(tmp_path):
     pairs = {(user, item) for user, item in random.integers((200, 40), size=(3000, 2)).tolist()}
     ratings = "".join(f"u{user},i{item},5\n" for user, item in sorted(pairs))
     (tmp_path / "other.csv").write_text("userId,movieId,rating\n" + ratings)
-    process = start(tmp_path, "--dataset=demo,other.csv", "--seeds=1", "--epochs=1", "--parallel=2")
+    process = start(tmp_path, "--datasets=demo,other.csv", "--seeds=1", "--epochs=1", "--parallel=2")
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     assert "The report is reports/sizes-demo-other/README.md." in output
@@ -190,7 +200,7 @@ def test_a_run_that_fails_ends_the_study_with_one_sentence_that_names_its_log(tm
     _, errors = process.communicate()
     assert process.returncode == 1
     assert re.fullmatch(
-        r"Error: the run of 'bad' with seed 1 failed, as (runs/demo/multvae/\w+-seed1/train\.log) tells: "
+        r"Error: the run of bad \(seed 1\) failed, as (runs/demo/multvae/\w+-seed1/train\.log) tells: "
         r"Error: latent_dim is 0; it must be at least 1\n",
         errors,
     )

@@ -9,14 +9,14 @@ import re
 import keras
 import numpy as np
 import pytest
-from interactions import hold_out, latent_taste_interactions
-
 from multvae_tf.beta_search import find_anneal_cap
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
-from multvae_tf.errors import RunError
 from multvae_tf.run_folder import RunFolder
-from multvae_tf.training import MONITORED, _Recorder, read_history, train
 from recvae_tf.config import RecVAEConfig
+
+from interactions import hold_out, latent_taste_interactions
+from multvae_tf.errors import RunError
+from multvae_tf.training import MONITORED, _Recorder, read_history, train
 
 NUM_ITEMS, STEPS_PER_PASS = 30, 6
 MATRIX = latent_taste_interactions(80, NUM_ITEMS, seed=5)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions
 
+from interactions import as_interactions
 from multvae_tf import metrics
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "metrics.npz")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions
 
+from interactions import as_interactions
 from multvae_tf import optimization
 from multvae_tf.batches import TrainingBatch
 from multvae_tf.layers import l2_normalize

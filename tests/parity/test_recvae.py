@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions
 
+from interactions import as_interactions
 from multvae_tf.batches import TrainingBatch
 from multvae_tf.layers import keep_items, l2_normalize, reparameterize
 from multvae_tf.schedules import PerUserBeta

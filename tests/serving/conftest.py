@@ -1,4 +1,5 @@
 import pytest
+
 from serving.exports import MODELS, export_small
 
 

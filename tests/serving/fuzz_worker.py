@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from benchmarks.native_loader import NativeError, NativeModel
 
 NUM_REQUESTS = 10_000

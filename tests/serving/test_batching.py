@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from serving.exports import ITEM_IDS, ask_natively, random_histories
 
 from multvae_tf.serving.recommender import id_matrix
+from serving.exports import ITEM_IDS, ask_natively, random_histories
 
 
 def merge(requests):

@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from multvae_tf.batches import single_user
+from multvae_tf.layers import l2_normalize
+from multvae_tf.serving.module import NO_ITEM_SCORE
 from serving.exports import (
     ITEM_IDS,
     MODELS,
@@ -16,10 +20,6 @@ from serving.exports import (
     rows,
     text,
 )
-
-from multvae_tf.batches import single_user
-from multvae_tf.layers import l2_normalize
-from multvae_tf.serving.module import NO_ITEM_SCORE
 
 LOG_POPULARITY = np.log((POPULARITY + 1) / (POPULARITY + 1).sum())
 

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from serving.exports import ITEM_IDS, random_histories
 
 from multvae_tf.errors import RunError
 from multvae_tf.serving.bulk import recommend_file
 from multvae_tf.serving.local import SavedModelRecommender
 from multvae_tf.serving.recommender import Recommendations
+from serving.exports import ITEM_IDS, random_histories
 
 K = 5
 

@@ -7,13 +7,13 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving.exports import ITEM_IDS, MODELS, POPULARITY, TITLES, rows
-from serving.fake_servers import grpc_server, rest_server
 
 from multvae_tf.errors import RunError
 from multvae_tf.serving import clients, protos
 from multvae_tf.serving.local import RunRecommender, SavedModelRecommender
 from multvae_tf.serving.recommender import describe_answer, id_matrix, parse_ids
+from serving.exports import ITEM_IDS, MODELS, POPULARITY, TITLES, rows
+from serving.fake_servers import grpc_server, rest_server
 
 HISTORIES = [
     (["item 1", "фильм-3", "?? unknown", "item 50"], []),

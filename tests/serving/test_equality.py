@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions, latent_taste_interactions
-from serving.exports import ask_natively, ask_reloaded, rows
-
-from multvae_tf.batches import training_batches
 from multvae_tf.config import MultVAEConfig
 from multvae_tf.metrics import mask_seen
+
+from interactions import as_interactions, latent_taste_interactions
+from multvae_tf.batches import training_batches
 from multvae_tf.models import MultDAE
 from multvae_tf.serving.export import export_model
 from recvae_tf.model import RecVAE
+from serving.exports import ask_natively, ask_reloaded, rows
 
 K = 100
 

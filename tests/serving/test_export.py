@@ -9,16 +9,16 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving.exports import ITEM_IDS, MODELS, NUM_ITEMS, POPULARITY, TITLES, ask_reloaded, export_small, text
+from multvae_tf.run_folder import RunFolder
 
 from multvae_tf.errors import RunError
 from multvae_tf.models import MultVAE
-from multvae_tf.run_folder import RunFolder
 from multvae_tf.serving import export
 from multvae_tf.serving.export import export_model, export_run, read_manifest
 from multvae_tf.serving.module import INPUT_RANKS
 from multvae_tf.serving.plain_function import PlainFunction
 from recvae_tf.model import RecVAE
+from serving.exports import ITEM_IDS, MODELS, NUM_ITEMS, POPULARITY, TITLES, ask_reloaded, export_small, text
 
 
 def files_in(folder):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving.exports import ITEM_IDS, MODELS, ask_natively, ask_reloaded, random_histories, rows
 from tensorflow.core.protobuf import saved_model_pb2
 
 from multvae_tf.serving.module import INPUT_RANKS
 from multvae_tf.serving.warmup import MAX_RECORDS, WARMUP_PATH, read_warmup
+from serving.exports import ITEM_IDS, MODELS, ask_natively, ask_reloaded, random_histories, rows
 
 
 def requests_for_every_signature():

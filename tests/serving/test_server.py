@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving.exports import MODELS, ask_reloaded, export_small, random_histories, rows
 
 from multvae_tf.errors import RunError
 from multvae_tf.serving.clients import connect
+from serving.exports import MODELS, ask_reloaded, export_small, random_histories, rows
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "saved_models" / "serving" / "compose.yaml"

@@ -6,8 +6,8 @@ import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf.batches import copied_ahead, evaluation_batches, steps_per_epoch, training_batches
 
 MATRIX = random_interactions(num_users=23, num_items=17, density=0.3, seed=0)

@@ -1,11 +1,11 @@
 """From the settings of beta to its schedule, and what of them depends on the run."""
 
 import pytest
-
 from multvae_tf.config import MultVAEConfig
+from recvae_tf.config import RecVAEConfig
+
 from multvae_tf.errors import RunError
 from multvae_tf.schedules import CyclicalAnnealing, PerUserBeta
-from recvae_tf.config import RecVAEConfig
 
 # 1,000 users in batches of 500: 2 updates a pass.
 RUN = {"epochs": 70, "latent_dim": 4, "hidden_dims": (8,)}

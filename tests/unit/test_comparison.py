@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+
 from studies import comparison
 from studies.comparison import Buckets, Difference, paired_differences
 

@@ -6,13 +6,13 @@ of control flow, shapes and variables.
 
 import pytest
 import tensorflow as tf
-from interactions import hold_out, latent_taste_interactions
-from tensorflow.python.framework import kernels
-
-from multvae_tf import ranking
-from multvae_tf.batches import evaluation_batches, training_batches
 from multvae_tf.config import MultDAEConfig, MultVAEConfig
 from recvae_tf.config import RecVAEConfig
+from tensorflow.python.framework import kernels
+
+from interactions import hold_out, latent_taste_interactions
+from multvae_tf import ranking
+from multvae_tf.batches import evaluation_batches, training_batches
 
 NUM_ITEMS = 40
 MATRIX = latent_taste_interactions(60, NUM_ITEMS, seed=5)

@@ -1,12 +1,12 @@
 """Likelihood and KL against hand-worked values and the oracle; the gradient against numerical differences."""
 
 import numpy as np
-import oracle
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions
 
+import oracle
+from interactions import as_interactions
 from multvae_tf import losses
 from multvae_tf.models import MultDAE, MultVAE
 

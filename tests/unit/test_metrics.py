@@ -1,13 +1,13 @@
 """Ranking metrics at hand-worked values, against the oracle, and at the edges: ties, few items, no items."""
 
 import numpy as np
-import oracle
 import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interactions import as_interactions
 
+import oracle
+from interactions import as_interactions
 from multvae_tf import metrics
 
 

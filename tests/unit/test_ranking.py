@@ -8,13 +8,13 @@ import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interactions import as_interactions, hold_out, latent_taste_interactions
+from multvae_tf.config import MultDAEConfig, MultVAEConfig
+from recvae_tf.config import RecVAEConfig
 
+from interactions import as_interactions, hold_out, latent_taste_interactions
 from multvae_tf import metrics, ranking
 from multvae_tf.batches import evaluation_batches
-from multvae_tf.config import MultDAEConfig, MultVAEConfig
 from multvae_tf.evaluation import evaluate_popularity, per_user_metrics
-from recvae_tf.config import RecVAEConfig
 
 # The metrics look at 100 items: two blocks.
 NUM_ITEMS = 250

@@ -1,10 +1,10 @@
 """RecVAE's settings: the paper's, their way into the model, and what is refused."""
 
 import pytest
+from recvae_tf.config import PAPER_CONFIGS, RecVAEConfig
 
 from multvae_tf.errors import RunError
 from multvae_tf.schedules import ConstantBeta, LinearAnnealing, PerUserBeta
-from recvae_tf.config import PAPER_CONFIGS, RecVAEConfig
 
 SMALL = {"hidden_dims": (8, 8), "latent_dim": 4}
 

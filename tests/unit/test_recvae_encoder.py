@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf.layers import l2_normalize
 from recvae_tf.encoder import DenseEncoder, MLPEncoder, torch_linear
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from interactions import as_interactions, latent_taste_interactions
+from multvae_tf.optimization import adam
 
+from interactions import as_interactions, latent_taste_interactions
 from multvae_tf.batches import TrainingBatch, training_batches
 from multvae_tf.layers import l2_normalize
-from multvae_tf.optimization import adam
 from multvae_tf.schedules import ConstantBeta, LinearAnnealing
 from recvae_tf.model import RecVAE
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from recvae_tf.prior_cache import PriorCache
 
 from recvae_tf.encoder import DenseEncoder
 from recvae_tf.flow import AffineCoupling, RealNVPPrior
 from recvae_tf.prior import CompositePrior, GaussianPrior, MixturePrior, VampPrior
-from recvae_tf.prior_cache import PriorCache
 
 RNG = np.random.default_rng(11)
 Z = RNG.normal(size=(6, 4)).astype(np.float32)

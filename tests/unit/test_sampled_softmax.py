@@ -9,13 +9,13 @@ import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interactions import as_interactions, random_interactions
+from multvae_tf.config import MultDAEConfig, MultVAEConfig
+from recvae_tf.config import RecVAEConfig
 
+from interactions import as_interactions, random_interactions
 from multvae_tf import losses, sampled_softmax
 from multvae_tf.batches import training_batches
-from multvae_tf.config import MultDAEConfig, MultVAEConfig
 from multvae_tf.errors import RunError
-from recvae_tf.config import RecVAEConfig
 
 NUM_ITEMS, HIDDEN = 60, 5
 X = random_interactions(6, NUM_ITEMS, 0.08, seed=0)

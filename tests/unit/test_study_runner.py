@@ -1,6 +1,5 @@
 """The runner of a study, with a stand-in for training: what it starts, continues, waits for and stops."""
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -11,20 +10,19 @@ import threading
 import time
 
 import pytest
-from studies import study
-from studies.job import Job
-from studies.runner import StudyRunner
 
 from multvae_tf.errors import RunError
+from studies import study
+from studies.runner import StudyRunner
 
 # Notes how it was called; then does as the run's latent_dim says, and writes the last file of a run.
 STAND_IN = """
 import json, os, pathlib, signal, sys, time
-folder = pathlib.Path(sys.argv[1])
+job = json.loads(sys.argv[1])
+folder = pathlib.Path(job["folder"])
 calls = folder / "calls.json"
 earlier = json.loads(calls.read_text()) if calls.exists() else []
-job = json.loads((folder / "job.json").read_text())
-call = {"arguments": sys.argv[1:], "job": job, "threads": os.environ["TF_NUM_INTRAOP_THREADS"]}
+call = {"job": job, "threads": os.environ["TF_NUM_INTRAOP_THREADS"]}
 calls.write_text(json.dumps([*earlier, call]))
 (folder / "config.json").write_text("{}")
 print("the stand-in speaks")
@@ -49,7 +47,10 @@ def runs(tmp_path):
     def make(*dims, seeds=(1,)):
         settings = tuple(study.Setting(f"z {dim}", "multvae", {"latent_dim": dim}, {}) for dim in dims)
         one = study.Study("n", "t", "v", "", "ml20m", "", settings, ())
-        return study.runs(one, seeds, {"dataset": "demo"}, {"epochs": 3}, tmp_path / "runs")
+        common = {"epochs": 3}
+        return study.plan(
+            one, seeds, {"dataset": "demo"}, common, tmp_path / "runs", lambda *_: ("seed", "epochs")
+        )
 
     return make
 
@@ -60,7 +61,7 @@ def runner(runs, tmp_path, parallel=1):
 
 
 def calls(run):
-    path = run.folder.folder / "calls.json"
+    path = run.folder / "calls.json"
     return json.loads(path.read_text()) if path.exists() else []
 
 
@@ -72,26 +73,26 @@ def progress(capsys):
 
 
 def assert_its_process_is_gone(run):
-    with run.folder.log_path.open() as log:
+    with run.log_path.open() as log:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Raises while the process lives, which has the lock.
 
 
 def test_every_run_is_started_once_with_its_share_of_the_cores(runs, tmp_path, capsys):
     all_runs = runs(WORKS, WORKS_TOO, seeds=(1, 2))
     runner(all_runs, tmp_path, parallel=2).run()
-    for run in all_runs:
+    for planned in all_runs:
+        run = planned.run
         (call,) = calls(run)
-        assert call["arguments"] == [str(run.folder.folder)]
         assert call["job"] == {
+            "folder": str(run.folder),
             "model": "multvae",
             "data": {"dataset": "demo"},
-            "overrides": {"epochs": 3, **run.setting.flags, "seed": run.seed},
+            "overrides": {"epochs": 3, **planned.setting.flags, "seed": planned.seed},
             "data_dir": "my data",
-            "threads": max(1, len(os.sched_getaffinity(0)) // 2),
-            "command": f"python scripts/train.py {run.command_line}",
+            "command": planned.command,
         }
-        assert int(call["threads"]) == call["job"]["threads"]
-        assert "the stand-in speaks" in run.folder.log_path.read_text()
+        assert int(call["threads"]) == max(1, len(os.sched_getaffinity(0)) // 2)
+        assert "the stand-in speaks" in run.log_path.read_text()
     shown = progress(capsys)
     assert shown[0] == ("0/4", "?", "now z 3 (seed 1), z 4 (seed 1)")
     assert shown[-1] == ("4/4", "00:00", "that is all")
@@ -99,78 +100,57 @@ def test_every_run_is_started_once_with_its_share_of_the_cores(runs, tmp_path, c
 
 def test_what_is_finished_is_left_alone_and_what_was_begun_is_continued(runs, tmp_path):
     finished, begun = runs(WORKS, WORKS_TOO)
-    for run in (finished, begun):
-        run.folder.folder.mkdir(parents=True)
-        run.folder.settings_path.write_text("{}")
-    finished.folder.card_path.write_text("")
+    for planned in (finished, begun):
+        planned.run.folder.mkdir(parents=True)
+        planned.run.settings_path.write_text("{}")
+    finished.run.card_path.write_text("")
     runner([finished, begun], tmp_path).run()
-    assert calls(finished) == []
-    assert [call["arguments"] for call in calls(begun)] == [[str(begun.folder.folder)]]
-
-
-def test_a_run_that_is_continued_keeps_its_number_of_threads(runs, tmp_path):
-    """operations.md, row 8: a study that goes on with another --parallel."""
-    begun, new = runs(WORKS, WORKS_TOO)
-    runner([begun], tmp_path).run()
-    job = Job.read(begun.folder.folder)
-    dataclasses.replace(job, threads=job.threads + 5).write(begun.folder.folder)
-    begun.folder.card_path.unlink()
-    runner([begun, new], tmp_path, parallel=2).run()
-    assert [int(call["threads"]) for call in calls(begun)] == [job.threads, job.threads + 5]
-    assert [int(call["threads"]) for call in calls(new)] == [max(1, job.threads // 2)]
-
-
-def test_a_job_that_cannot_be_read_is_told_with_its_file(tmp_path):
-    with pytest.raises(RunError, match=r"job\.json is missing: start the run anew"):
-        Job.read(tmp_path)
-    for content in ("{", '{"model": "multvae"}', "[]"):
-        (tmp_path / "job.json").write_text(content)
-        with pytest.raises(RunError, match=r"job\.json describes no training .*: delete it, and start"):
-            Job.read(tmp_path)
+    assert calls(finished.run) == []
+    assert len(calls(begun.run)) == 1
 
 
 def test_a_run_that_fails_stops_the_others(runs, tmp_path):
     breaks, hangs = runs(BREAKS, HANGS)
-    with pytest.raises(RunError, match=r"run of 'z 1' with seed 1 failed, as .*train\.log tells: it broke$"):
+    with pytest.raises(RunError, match=r"run of z 1 \(seed 1\) failed, as .*train\.log tells: it broke$"):
         runner([breaks, hangs], tmp_path, parallel=2).run()
-    assert len(calls(hangs)) == 1
-    assert_its_process_is_gone(hangs)
+    assert len(calls(hangs.run)) == 1
+    assert_its_process_is_gone(hangs.run)
 
 
 def test_a_run_that_was_killed_is_told_as_that(runs, tmp_path):
     """operations.md, row 13."""
-    with pytest.raises(
-        RunError, match=r"'z 5' with seed 1 was killed by signal 9 \(out of memory\?\); its log"
-    ):
+    with pytest.raises(RunError, match=r"z 5 \(seed 1\) was killed by signal 9 \(out of memory\?\); its log"):
         runner(runs(IS_KILLED), tmp_path).run()
 
 
-@pytest.mark.parametrize(
-    ("number", "raised"),
-    [
-        (signal.SIGINT, KeyboardInterrupt()),
-        (signal.SIGTERM, SystemExit(143)),
-        (signal.SIGHUP, SystemExit(129)),
-    ],
-)
-def test_a_signal_to_end_stops_the_runs(number, raised, runs, tmp_path):
+class EndedError(Exception):
+    """What the command's own way to end on a signal raises."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_stops_the_runs_and_then_does_what_it_did_before(number, runs, tmp_path):
     """operations.md, row 13: SIGTERM and SIGHUP end like SIGINT."""
     (hangs,) = runs(HANGS)
 
     def send_signal():
-        while not hangs.folder.settings_path.exists():
+        while not hangs.run.settings_path.exists():
             time.sleep(0.01)
         os.kill(os.getpid(), number)
 
-    before = signal.getsignal(number)
+    def end(*_):
+        assert_its_process_is_gone(hangs.run)
+        raise EndedError
+
+    before = signal.signal(number, end)
     thread = threading.Thread(target=send_signal)
     thread.start()
-    with pytest.raises(type(raised)) as error:
-        runner([hangs], tmp_path).run()
-    thread.join()
-    assert error.value.args == raised.args
-    assert signal.getsignal(number) == before
-    assert_its_process_is_gone(hangs)
+    try:
+        with pytest.raises(EndedError):
+            runner([hangs], tmp_path).run()
+    finally:
+        signal.signal(number, before)
+        thread.join()
+    assert_its_process_is_gone(hangs.run)
 
 
 def test_a_signal_that_is_ignored_stays_ignored(runs, tmp_path):
@@ -183,26 +163,26 @@ def test_a_signal_that_is_ignored_stays_ignored(runs, tmp_path):
         thread.join()
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert works.folder.is_finished
+    assert works.run.is_finished
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(runs, tmp_path):
     others, own = runs(WORKS, WORKS_TOO)
-    others.folder.folder.mkdir(parents=True)
-    with others.folder.log_path.open("w") as log:
+    others.run.folder.mkdir(parents=True)
+    with others.run.log_path.open("w") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
 
         def finish_when_the_own_is_finished():
-            while not own.folder.is_finished:
+            while not own.run.is_finished:
                 time.sleep(0.01)
-            others.folder.card_path.write_text("")
+            others.run.card_path.write_text("")
 
         thread = threading.Thread(target=finish_when_the_own_is_finished)
         thread.start()
         runner([others, own], tmp_path).run()
         thread.join()
-    assert calls(others) == []
-    assert len(calls(own)) == 1
+    assert calls(others.run) == []
+    assert len(calls(own.run)) == 1
 
 
 def test_the_time_left_counts_what_is_not_done(runs, tmp_path, capsys):

@@ -1,0 +1,10 @@
+"""The other systems of the papers: popularity, neighbourhoods, matrix factorisation, ranking losses, RaCT."""
+
+from multvae_tf.baselines.cdae import CDAE
+from multvae_tf.baselines.item_knn import ItemKNN
+from multvae_tf.baselines.popularity import Popularity
+from multvae_tf.baselines.ranking_losses import LambdaRankLoss, WarpLoss
+from multvae_tf.baselines.ranking_models import WARP, LambdaNet
+from multvae_tf.baselines.wmf import WMF
+
+__all__ = ["CDAE", "WARP", "WMF", "ItemKNN", "LambdaNet", "LambdaRankLoss", "Popularity", "WarpLoss"]
