@@ -4,7 +4,7 @@ python scripts/reproduce.py ucsd --dataset=ml1m --seeds=3    Mult-VAE's layers, 
 python scripts/reproduce.py multvae --dataset=ml1m           Mult-VAE and Mult-DAE, likelihoods
 python scripts/reproduce.py recvae --dataset=ml1m [--full]   RecVAE's five parts, priors, passes
 python scripts/reproduce.py published --dataset=ml20m        beside the published results
-python scripts/reproduce.py published --datasets=ml20m,msd   the same on several datasets, and the ranks
+python scripts/reproduce.py systems --datasets=ml1m,msd      every model on several datasets, and their ranks
 python scripts/reproduce.py my_study.json                    a study of your own
 python scripts/reproduce.py schedules                        draws how beta grows
 
@@ -25,7 +25,7 @@ FLAGS = flags.FLAGS
 with command_line.flag_group("data"):
     dataset_flags.define()
     flags.DEFINE_list(
-        "datasets", None, "Several datasets with commas between them, instead of --dataset; see `published`."
+        "datasets", None, "Several datasets with commas between them, instead of --dataset; see `systems`."
     )
 with command_line.flag_group("study"):
     flags.DEFINE_integer("seeds", 5, "How many runs a setting has, with the seeds 1, 2, ...", lower_bound=1)
@@ -33,6 +33,7 @@ with command_line.flag_group("study"):
     flags.DEFINE_integer(
         "batch_size", None, "The users in an update of every run. Default: the paper's.", lower_bound=1
     )
+    flags.DEFINE_multi_string("only", None, "A setting that is run, instead of all; may be repeated.")
     flags.DEFINE_bool("full", False, "Whether every other combination of the study's switches is run too.")
     flags.DEFINE_integer("parallel", 1, "How many runs go on at a time; they share the cores.", lower_bound=1)
 with command_line.flag_group("report"):
@@ -97,6 +98,7 @@ def prepare(path: Path, dataset_name: str) -> tuple[Any, list[Any], Any]:
     spec = dataset_flags.spec_from_flags()
     data = dataset_flags.given() | ({"dataset": dataset_name} if FLAGS.datasets else {})
     one = study_file.load(path, spec.name, named_settings.MODELS, named_settings.resolved, full=FLAGS.full)
+    one = one.only(FLAGS.only) if FLAGS.only else one
     dataset = store.prepare(spec, FLAGS.data_dir)
     common = {name: FLAGS[name].value for name in ("epochs", "batch_size") if FLAGS[name].present}
     root, seeds = Path("runs", dataset.name), range(1, FLAGS.seeds + 1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from multvae_tf.errors import RunError
 from multvae_tf.run import Run
 
 Flags = dict[str, Any]
@@ -79,6 +80,25 @@ class Study:
     base: str
     settings: tuple[Setting, ...]
     claims: tuple[Claim, ...]
+
+    def only(self, names: Collection[str]) -> "Study":
+        """The study of some of its settings, and of the claims about these alone.
+
+        The base is the first of them if that of the whole study is not among them.
+
+        Raises:
+            RunError: the study has no setting of a name.
+        """
+        every = [setting.name for setting in self.settings]
+        for name in names:
+            if name not in every:
+                raise RunError(f"{self.name} has no setting {name!r}; it has {'; '.join(every)}")
+        kept = tuple(setting for setting in self.settings if setting.name in names)
+        claims = [
+            c for c in self.claims if {n for e in c.expectations for n in (e.setting, e.other)} <= {*names}
+        ]
+        base = self.base if self.base in names else kept[0].name
+        return dataclasses.replace(self, base=base, settings=kept, claims=tuple(claims))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

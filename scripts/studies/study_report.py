@@ -9,10 +9,15 @@ from multvae_tf.ranking import REPORTED_METRICS
 from studies import comparison, figures
 from studies.comparison import Difference
 from studies.page import Page
-from studies.results import COVERAGE_KS, MAIN_METRIC, RECALL_K, StudyResults
+from studies.results import COVERAGE_KS, MAIN_METRIC, RECALL_K, SettingResults, StudyResults
 from studies.study import Claim, Expectation
 
 _COLUMNS = ("mean", "sd", "se", "difference [95% interval]", "verdict", "published", "its difference")
+COSTS = ("training, s", "peak memory, MiB")
+ABOUT_COSTS = (
+    "The time is the training's alone, and runs side by side share the cores; the memory is the largest "
+    "resident set of the process."
+)
 _ANSWERS = {True: "holds", False: "does not hold", None: "cannot be told at this size"}
 _OF_THE_BEST_EPOCH = ("epoch", "kl", "largest_share", "share_standard", "share_old_posterior", "share_wide")
 
@@ -156,22 +161,28 @@ def _add_training(page: Page, results: StudyResults) -> None:
         page.picture("beta", betas, caption)
     columns = [c for c in _OF_THE_BEST_EPOCH if any(c in r.histories[0][0] for r in settings)]
     page.text(
-        "At the best epoch, mean over the seeds; shares are those of the prior's components. The time is the "
-        "training's alone, and runs side by side share the cores; the memory is the largest resident set of "
-        "the process."
+        "At the best epoch, mean over the seeds; shares are those of the prior's components. " + ABOUT_COSTS
     )
     page.table(
-        ["setting", *(column.replace("_", " ") for column in columns), "training, s", "peak memory, MiB"],
+        ["setting", *(column.replace("_", " ") for column in columns), *COSTS],
         [
             [
                 r.setting.name,
                 *(f"{r.at_best_epoch(c):.4g}" if c in r.histories[0][0] else "" for c in columns),
-                f"{r.seconds:,.0f}" if r.seconds >= 10 else f"{r.seconds:.2g}",
-                f"{r.peak_memory_bytes / 2**20:,.0f}",
+                *costs(r),
             ]
             for r in settings
         ],
     )
+
+
+def costs(results: SettingResults) -> list[str]:
+    """The cells of `COSTS`: what a run of a setting took."""
+    seconds = results.seconds
+    return [
+        f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}",
+        f"{results.peak_memory_bytes / 2**20:,.0f}",
+    ]
 
 
 def _add_user_groups(page: Page, results: StudyResults) -> None:

@@ -47,6 +47,9 @@ def write(
         page.heading(dataset)
         page.text(study_report.how_settings_are_compared(found))
         study_report.add_result_table(page, found, MAIN_METRIC)
+        page.text(study_report.ABOUT_COSTS)
+        rows = [[name, *study_report.costs(setting)] for name, setting in found.settings.items()]
+        page.table(["setting", *study_report.COSTS], rows)
     page.heading("Command")
     page.code(command)
     return page.write(folder, with_html=with_html)

@@ -103,10 +103,26 @@ def test_what_is_wrong_with_a_file_is_told_in_one_sentence(change, message, tmp_
 
 
 def test_a_study_that_is_not_there_is_told_with_those_that_are(tmp_path):
-    with pytest.raises(RunError, match="no study 'uscd': name one of multvae, published, recvae, ucsd, or a"):
+    with pytest.raises(
+        RunError, match="no study 'uscd': name one of multvae, published, recvae, systems, ucsd, or"
+    ):
         study_file.find("uscd", STUDIES[0].parent)
     with pytest.raises(RunError, match=r"nowhere\.json is missing"):
         study_file.load(study_file.find("nowhere.json", tmp_path), "demo", NAMES, check)
+
+
+def test_some_settings_of_a_study_are_a_study_of_these_and_of_the_claims_about_them(tmp_path):
+    three = PLAIN | {
+        "settings": [*PLAIN["settings"], {"name": "three", "flags": {"latent_dim": 3}}],
+        "claims": [*PLAIN["claims"], {"sentence": "Three.", "expected": [["three", "close", "two"]]}],
+    }
+    loaded = load(three, tmp_path)
+    some = loaded.only(["three", "two"])
+    assert ([s.name for s in some.settings], some.base) == (["two", "three"], "two")
+    assert [claim.sentence for claim in some.claims] == ["Three."]
+    assert loaded.only(["one", "two"]).base == "one"
+    with pytest.raises(RunError, match="mine has no setting 'four'; it has one; two; three"):
+        loaded.only(["one", "four"])
 
 
 SWITCHED = PLAIN | {

@@ -114,6 +114,7 @@ def test_ranks_over_datasets(tmp_path):
     first, second = tables.split("\n## two\n")
     assert row(first, "c")[4:] == ["-0.1000 [-0.1000, -0.1000]", "worse"]
     assert row(second, "c")[4:] == ["+0.2000 [+0.2000, +0.2000]", "better"]
+    assert row(second.partition("| setting |")[2], "c")[1:] == ["1.2", "0"]
     assert "--dataset=one,two" in second
 
 
