@@ -26,6 +26,7 @@ setup(
         "tensorboard",
         "tensorflow>=2.19",
         "tensorflow-datasets",
+        "tensorflow-serving-api>=2.19",  # the messages of the warmup file
         "tqdm",
     ],
     extras_require={

@@ -173,7 +173,8 @@ def passes_over(batches: tf.data.Dataset, passes_per_epoch: int) -> tf.data.Data
         passes_per_epoch: how often it is gone through; it may shuffle anew each time.
 
     Returns:
-        A dataset of `TrainingBatch`; the users have no numbers in a matrix, and are all -1.
+        A dataset of `TrainingBatch`; the users have no numbers in a matrix, and are all -1. It knows its
+        number of batches if `batches` does, so that Keras need not find out where an epoch ends.
     """
 
     def as_training_batch(pass_number: tf.Tensor, step: tf.Tensor, *rows: Any) -> TrainingBatch:
@@ -183,12 +184,15 @@ def passes_over(batches: tf.data.Dataset, passes_per_epoch: int) -> tf.data.Data
         users = tf.fill([interactions.num_rows], tf.constant(-1, tf.int64))
         return TrainingBatch(interactions, users, pass_number, step)
 
-    passes = tf.data.Dataset.range(passes_per_epoch)
-    return passes.flat_map(
+    passes = tf.data.Dataset.range(passes_per_epoch).flat_map(
         lambda number: batches.enumerate().map(
             lambda step, *rows: as_training_batch(number, step, *rows), num_parallel_calls=1
         )
     )
+    num_batches = int(batches.cardinality())
+    if num_batches < 0:
+        return passes
+    return passes.apply(tf.data.experimental.assert_cardinality(passes_per_epoch * num_batches))
 
 
 def copied_ahead(batches: tf.data.Dataset, device: str) -> tf.data.Dataset:

@@ -84,9 +84,9 @@ class HeldOutRanking:
             with np.load(path) as arrays:
                 return cls(arrays["users"], arrays["top_items"], {m: arrays[m] for m in REPORTED_METRICS})
         except FileNotFoundError:
-            raise RunError(f"{path} is missing: continue the run with --resume") from None
+            raise RunError(f"{path} is missing: resume the run") from None
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise RunError(f"{path} is damaged ({error}): continue the run with --resume") from error
+            raise RunError(f"{path} is damaged ({error}): resume the run") from error
 
 
 def rank_users(

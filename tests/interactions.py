@@ -9,7 +9,19 @@ from multvae_tf.batches import Interactions
 
 def as_interactions(matrix):
     """A CSR matrix as one batch."""
-    return Interactions(tf.constant(matrix.indices, tf.int32), tf.constant(matrix.indptr, tf.int32))
+    return Interactions.from_csr(matrix)
+
+
+def single_user(items):
+    """A batch of one user with these item numbers."""
+    return Interactions(tf.constant(items, tf.int32, [len(items)]), tf.constant([0, len(items)], tf.int32))
+
+
+def single_user(items):
+    """A batch of one user with these item numbers."""
+    return Interactions(
+        tf.constant(items, tf.int32, shape=[len(items)]), tf.constant([0, len(items)], tf.int32)
+    )
 
 
 def random_interactions(num_users, num_items, density, seed):

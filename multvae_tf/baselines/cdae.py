@@ -101,7 +101,6 @@ class CDAE(MultDAE):
         )
         self.positive_weight = positive_weight
         self.user_vectors: keras.Variable | None = None
-        self.built = False
 
     def prepare_training(self, num_users: int, num_updates: int | None = None) -> None:
         """See `TrainableModel.prepare_training`; makes the users' vectors, and room for them in Adam."""
@@ -115,8 +114,6 @@ class CDAE(MultDAE):
             return
         super().prepare_training(num_users, num_updates)
         self._make_user_vectors(num_users)
-        if self.compiled:
-            self.compile(type(self.optimizer).from_config(self.optimizer.get_config()))
 
     def _make_user_vectors(self, num_users: int) -> None:
         self.user_vectors = self.add_weight(
@@ -126,10 +123,8 @@ class CDAE(MultDAE):
             dtype="float32",
             autocast=False,
         )
-        self.built = True
-
-    def build(self, input_shape: Any = None) -> None:
-        """Nothing: all weights but the users' are made in the constructor, and those by `fit`."""
+        if self.compiled:
+            self.compile(type(self.optimizer).from_config(self.optimizer.get_config()))
 
     def penalized_nll(self, batch: TrainingBatch, rows: SparseRows) -> dict[str, tf.Tensor]:
         """The loss of an update and its part `nll`; the users of the batch have their vectors."""
@@ -146,14 +141,11 @@ class CDAE(MultDAE):
             tf.square(tf.convert_to_tensor(self.user_vectors))
         )
 
-    def get_build_config(self) -> dict[str, Any]:
-        """The number of users who have vectors; 0 before `fit`."""
-        return {"num_users": 0 if self.user_vectors is None else self.user_vectors.shape[0]}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Makes room for the users' vectors of a trained model."""
-        if config["num_users"]:
-            self._make_user_vectors(config["num_users"])
+    def load_own_variables(self, store: Any) -> None:
+        """Takes the users' vectors from Keras' store, and makes room for them in a new model."""
+        if self.user_vectors is None and len(store.keys()):
+            self._make_user_vectors(store["0"].shape[0])
+        super().load_own_variables(store)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

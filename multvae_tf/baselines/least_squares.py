@@ -38,5 +38,6 @@ def solve_rows(
         target = positive_weight * tf.reduce_sum(own, axis=0)
         return tf.linalg.cholesky_solve(tf.linalg.cholesky(matrix), target[:, tf.newaxis])[:, 0]
 
-    rows = (x.row_splits[:-1], x.row_splits[1:], penalties)
+    row_ends = tf.cumsum(x.row_lengths)
+    rows = (row_ends - x.row_lengths, row_ends, penalties)
     return tf.map_fn(solve, rows, fn_output_signature=tf.TensorSpec([factors.shape[1]], tf.float32))

@@ -59,9 +59,9 @@ def shallow_scores(x: Interactions, weights: tf.Tensor) -> ScoresOfBlock:
 
     def scores_of_block(start: tf.Tensor | int, width: int) -> tf.Tensor:
         vectors = unit_rows(tf.slice(weights, [start, 0], [width, -1]))
-        inside = x.only((x.ids >= start) & (x.ids < start + width))
-        places = Interactions(inside.ids - start, inside.row_splits).coordinates
+        inside = tf.where((x.ids >= start) & (x.ids < start + width))[:, 0]
+        places = tf.stack([tf.gather(x.segment_ids, inside), tf.gather(x.ids, inside) - start], axis=1)
         scores = tf.matmul(h, vectors, transpose_b=True)
-        return tf.tensor_scatter_nd_sub(scores, places, tf.ones_like(inside.ids, tf.float32))
+        return tf.tensor_scatter_nd_sub(scores, places, tf.ones_like(inside, tf.float32))
 
     return scores_of_block

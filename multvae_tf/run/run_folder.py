@@ -236,7 +236,7 @@ class Run:
 
     def recommender(self) -> RunRecommender:
         """Raw item ids in, raw item ids out, by the run's model."""
-        return RunRecommender(self.model(), self.items)
+        return RunRecommender(self.model(), self.items, identity=sha256(self.weights_path))
 
     def test_ranking(self) -> HeldOutRanking:
         """What the model ranked highest for each test user, and how good that was.

@@ -41,6 +41,9 @@ class PlainFunction(tf.Module):
         read = {id(variable) for variable in trace.variables}
         originals = [variable for variable in model.variables if id(variable.value) in read]
         self.weights = [_frozen_copy(original) for original in originals]
+        # Variables of TensorFlow beside Keras' own, of weights whose number only `fit` knows, are shared.
+        keras_owned = {id(variable.value) for variable in model.variables}
+        self.shared = [variable for variable in trace.variables if id(variable) not in keras_owned]
 
         def call(*args: tf.Tensor) -> tf.Tensor:
             with keras.StatelessScope(list(zip(originals, self.weights, strict=True))):

@@ -30,9 +30,12 @@ class Recommender(Protocol):
     """What can be asked for recommendations."""
 
     def recommend(
-        self, histories: Sequence[Sequence[str]], k: int, exclude: Sequence[str] = ()
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        exclude: Sequence[Sequence[str]] | None = None,
     ) -> Recommendations:
-        """The k best items, or as many as the model gives, outside each user's history and `exclude`."""
+        """The k best items, or as many as the model gives, outside a user's history and row of `exclude`."""
 
     def describe(self, item_ids: Sequence[str]) -> tuple[list[str], list[bool]]:
         """Titles, '' where there is none, and whether the items are in the catalogue."""
@@ -46,12 +49,15 @@ class SignatureRecommender:
         raise NotImplementedError
 
     def recommend(
-        self, histories: Sequence[Sequence[str]], k: int, exclude: Sequence[str] = ()
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        exclude: Sequence[Sequence[str]] | None = None,
     ) -> Recommendations:
         """See `Recommender`."""
         inputs = {"history": id_matrix(histories)}
         if exclude:
-            inputs["exclude"] = id_matrix([exclude] * len(histories))
+            inputs["exclude"] = id_matrix(exclude)
         answer = self.predict("recommend_excluding" if exclude else "serving_default", inputs)
         return Recommendations(answer["item_ids"][:, :k], answer["scores"][:, :k], answer["num_known_items"])
 

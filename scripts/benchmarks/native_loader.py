@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import tensorflow_c as c
+from benchmarks.light_protos import messages
 from benchmarks.tensorflow_c import NativeError
-from multvae_tf.serving.protos import MetaGraphDef
 
 
 class NativeModel:
@@ -41,7 +41,8 @@ class NativeModel:
             )
         lib.TF_DeleteSessionOptions(options)
         buffer = ctypes.cast(meta, ctypes.POINTER(c.Buffer)).contents
-        definitions = MetaGraphDef.FromString(ctypes.string_at(buffer.data, buffer.length)).signature_def
+        meta_graph = messages("tensorflow.core.protobuf.meta_graph_pb2").MetaGraphDef
+        definitions = meta_graph.FromString(ctypes.string_at(buffer.data, buffer.length)).signature_def
         lib.TF_DeleteBuffer(meta)
         self.signatures: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             name: (

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.light_protos import read_warmup
 from benchmarks.native_loader import NativeModel
 from benchmarks.timing import alternate
 from multvae_tf.serving.recommender import id_matrix
-from multvae_tf.serving.warmup import read_warmup
 
 _HISTORY_LENGTH = 70  # about the mean of ML-20M
 _NUM_REQUESTS = 64
@@ -48,6 +48,7 @@ def measure(
     """
     from multvae_tf import Items, MultVAE
     from multvae_tf.serving.export import export_model
+    from multvae_tf.serving.items import Items
 
     model = MultVAE(num_items)
     kernel = model.decoder_layers[-1].kernel.numpy()

@@ -14,8 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.random  # NumPy's shared libraries must be loaded before TensorFlow's.
 
-from multvae_tf.serving.protos import NUMPY_DTYPES, STRING, as_bytes, dtype_number
-
+STRING = 7
+# TensorFlow's number of a data type -> NumPy's type.
+NUMPY_DTYPES: dict[int, Any] = {
+    1: np.float32,
+    2: np.float64,
+    3: np.int32,
+    STRING: np.object_,
+    9: np.int64,
+    10: np.bool_,
+}
 _STRING_SIZE = 24  # bytes of a TF_TString
 _OK = 0
 
@@ -84,6 +92,25 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
+def dtype_number(array: np.ndarray) -> int:
+    """TensorFlow's number of an array's data type; object arrays hold bytes or str.
+
+    Raises:
+        TypeError: the type is none of `NUMPY_DTYPES`.
+    """
+    if array.dtype.kind in "OSU":
+        return STRING
+    for number, dtype in NUMPY_DTYPES.items():
+        if array.dtype == dtype:
+            return number
+    raise TypeError(f"no tensor is made of {array.dtype} here")
+
+
+def as_bytes(value: Any) -> bytes:
+    """A string element as bytes, str in UTF-8."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 @functools.cache
 def runtime() -> Any:
     """The runtime's functions, with XLA disabled.
@@ -132,7 +159,7 @@ def to_array(tensor: int) -> np.ndarray:
     number, data = lib.TF_TensorType(tensor), lib.TF_TensorData(tensor)
     if number != STRING:
         content = ctypes.string_at(data, lib.TF_TensorByteSize(tensor))
-        return np.frombuffer(content, NUMPY_DTYPES[number][0]).reshape(shape)
+        return np.frombuffer(content, NUMPY_DTYPES[number]).reshape(shape)
     strings = np.empty(int(np.prod(shape)), object)
     for position in range(strings.size):
         address = data + position * _STRING_SIZE

@@ -5,32 +5,43 @@
 
 import dataclasses
 import re
+import shutil
 
 import keras
 import numpy as np
 import pytest
-from multvae_tf.beta_search import find_anneal_cap
-from multvae_tf.config import MultDAEConfig, MultVAEConfig
-from multvae_tf.run_folder import RunFolder
-from recvae_tf.config import RecVAEConfig
-
 from interactions import hold_out, latent_taste_interactions
-from multvae_tf.errors import RunError
-from multvae_tf.training import MONITORED, _Recorder, read_history, train
+
+from multvae_tf import LinearAnnealing, MultDAE, MultVAE, Run, RunError, SettingError, TrainingConfig, train
+from multvae_tf.ranking import MONITORED
+from multvae_tf.training import described
+from recvae_tf import DenseEncoder, RecVAE
 
 NUM_ITEMS, STEPS_PER_PASS = 30, 6
 MATRIX = latent_taste_interactions(80, NUM_ITEMS, seed=5)
 TRAIN, VALIDATION = MATRIX[:60], hold_out(MATRIX[60:], 0.3, seed=6)
-COMMON = {"latent_dim": 4, "batch_size": 10, "learning_rate": 5e-3, "epochs": 3}
-MULTVAE = MultVAEConfig(hidden_dims=(8,), total_anneal_steps=100, **COMMON)
-RECVAE = RecVAEConfig(hidden_dims=(8, 8), **COMMON)
+CONFIG = TrainingConfig(epochs=3, batch_size=10, learning_rate=5e-3)
 
 
-def run(config, folder, *callbacks):
-    """Trains into a folder; returns the model and what `train` returned."""
-    folder.folder.mkdir(exist_ok=True)
-    model = config.build_model(NUM_ITEMS)
-    return model, train(model, TRAIN, VALIDATION, config, folder, callbacks=callbacks)
+def multvae(total_anneal_steps=100, anneal_cap=0.2):
+    beta = LinearAnnealing(total_anneal_steps, anneal_cap)
+    return MultVAE(NUM_ITEMS, hidden_dims=(8,), latent_dim=4, beta=beta)
+
+
+def recvae():
+    return RecVAE(NUM_ITEMS, encoder=DenseEncoder((8, 8), 4))
+
+
+def trained(model, folder, *callbacks, **settings):
+    """The model, trained into a folder, and the run."""
+    config = dataclasses.replace(CONFIG, **settings)
+    run = train(model, TRAIN, VALIDATION, folder=folder, config=config, resume=True, callbacks=callbacks)
+    return model, run
+
+
+def assert_same(one, other):
+    for a, b in zip(one.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 class BreakAfter(keras.callbacks.Callback):
@@ -48,87 +59,151 @@ class BreakAfter(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    ("config", "update", "where"),
+    ("new_model", "update", "where"),
     [
-        (MULTVAE, STEPS_PER_PASS + 2, "epoch 2, step 3, training"),
-        (RECVAE, 5 * STEPS_PER_PASS + 1, "epoch 2, step 8, encoder pass 2"),
-        (RECVAE, 7 * STEPS_PER_PASS + 1, "epoch 2, step 20, decoder pass 1"),
+        (multvae, STEPS_PER_PASS + 2, "epoch 2, step 3, training"),
+        (recvae, 5 * STEPS_PER_PASS + 1, "epoch 2, step 8, encoder pass 2"),
+        (recvae, 7 * STEPS_PER_PASS + 1, "epoch 2, step 20, decoder pass 1"),
     ],
     ids=["multvae", "recvae-encoder", "recvae-decoder"],
 )
 def test_a_loss_that_is_not_finite_stops_the_run_and_the_last_checkpoint_stays(
-    config, update, where, tmp_path
+    new_model, update, where, tmp_path
 ):
-    folder, straight = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "straight")
     with pytest.raises(RunError, match=rf"the loss is not finite in {where}.*; last finite means: ") as error:
-        run(config, folder, BreakAfter(update))
+        trained(new_model(), tmp_path / "run", BreakAfter(update))
     last = re.search(r"last finite means: (.*); the checkpoint of epoch 1 is in", str(error.value))
     assert all(np.isfinite(float(part.split()[-1])) for part in last[1].split(", "))
     assert "loss" in last[1]
-    continued, whole = run(config, folder)[0], run(config, straight)[0]
-    for one, other in zip(continued.variables, whole.variables, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    continued, _ = trained(new_model(), tmp_path / "run")
+    whole, _ = trained(new_model(), tmp_path / "straight")
+    assert_same(continued, whole)
 
 
 def test_a_run_ends_with_the_weights_of_its_best_epoch(tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    config = dataclasses.replace(MULTVAE, epochs=30, learning_rate=0.05)
-    model, result = run(config, folder)
-    history = read_history(folder)
-    assert [row["epoch"] for row in history] == list(range(1, 31))
-    best = max(history, key=lambda row: row[MONITORED])
-    assert result.best_epoch == best["epoch"] < 30
-    shorter, _ = run(dataclasses.replace(config, epochs=result.best_epoch), RunFolder(tmp_path / "shorter"))
-    for one, other in zip(model.trainable_variables, shorter.trainable_variables, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    model, run = trained(multvae(), tmp_path / "run", epochs=30, learning_rate=0.05)
+    assert [row["epoch"] for row in run.history] == list(range(1, 31))
+    best = max(run.history, key=lambda row: row[f"val_{MONITORED}"])
+    assert run.metrics.best_epoch == best["epoch"] < 30
+    settings = {"epochs": run.metrics.best_epoch, "learning_rate": 0.05}
+    shorter, _ = trained(multvae(), tmp_path / "shorter", **settings)
+    assert_same(model, shorter)
 
 
 def test_early_stopping_ends_a_run_that_no_longer_gets_better(tmp_path):
-    config = dataclasses.replace(MULTVAE, epochs=200, learning_rate=0.05, early_stopping_patience=4)
-    folder = RunFolder(tmp_path / "run")
-    _, result = run(config, folder)
-    assert result.epochs == result.best_epoch + 4 < 200
-    assert run(config, folder)[1].epochs == result.epochs
+    settings = {"epochs": 200, "learning_rate": 0.05, "patience": 4}
+    _, run = trained(multvae(), tmp_path / "run", **settings)
+    assert run.metrics.epochs == run.metrics.best_epoch + 4 < 200
+    again = trained(multvae(), tmp_path / "run", **settings)[1]
+    assert again.metrics.epochs == len(again.history) == run.metrics.epochs
 
 
 class KilledError(Exception):
     pass
 
 
-def test_the_largest_beta_is_that_of_the_best_epoch_of_a_run_annealed_to_one(tmp_path, monkeypatch):
-    config = dataclasses.replace(MULTVAE, anneal_cap=None, total_anneal_steps=20, epochs=5)
-    folder = RunFolder(tmp_path / "run")
-    folder.create({"config": config.to_json()}, [str(item) for item in range(NUM_ITEMS)], None)
-
-    def killed_in_epoch_3(recorder, epoch, logs=None):
+class KilledInEpoch3(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
         if epoch == 2:
             raise KilledError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(_Recorder, "on_epoch_begin", killed_in_epoch_3)
-        with pytest.raises(KilledError):
-            find_anneal_cap(config, TRAIN, VALIDATION, folder)
-    found = find_anneal_cap(config, TRAIN, VALIDATION, folder)
 
-    straight = RunFolder(tmp_path / "straight")
-    _, result = run(dataclasses.replace(config, anneal_cap=1.0), straight)
-    history = read_history(straight)
-    assert read_history(RunFolder(tmp_path / "run" / "beta_search")) == history
-    # The first update of an epoch has beta = (number of updates before it) / 20, the last 5 updates more.
-    assert [row["beta"] for row in history] == pytest.approx([0.25, 0.55, 0.85, 1.0, 1.0])
-    assert found == dataclasses.replace(config, anneal_cap=history[result.best_epoch - 1]["beta"])
+def test_the_largest_beta_is_that_of_the_best_epoch_of_a_run_annealed_to_one(tmp_path):
+    settings = {"epochs": 8, "learning_rate": 0.05}
+
+    def search(*callbacks):
+        return trained(multvae(40, anneal_cap=None), tmp_path / "run", *callbacks, **settings)
+
+    with pytest.raises(KilledError):
+        search(KilledInEpoch3())
+    model, run = search()
+
+    _, straight = trained(multvae(40, anneal_cap=1.0), tmp_path / "straight", **settings)
+    assert Run.open(tmp_path / "run" / "beta_search").history == straight.history
+    # Update t has beta = min(1, t / 40); the history has the mean over the epoch's updates.
+    betas = np.minimum(1.0, np.arange(8 * STEPS_PER_PASS) / 40).reshape(8, STEPS_PER_PASS)
+    assert [row["beta"] for row in straight.history] == pytest.approx(betas.mean(axis=1))
+    best_epoch = straight.metrics.best_epoch
+    assert best_epoch < 7  # the first of which the last update's beta is 1
+    found = {"total_anneal_steps": 40, "anneal_cap": pytest.approx(betas[best_epoch - 1, -1])}
+    assert model.beta.get_config() == found
+    assert described(model) == run.settings.model
+    assert run.model().beta.get_config() == model.beta.get_config()
+
+
+def test_a_run_whose_largest_beta_was_found_goes_on_with_it(tmp_path):
+    def search(*callbacks):
+        return trained(multvae(20, anneal_cap=None), tmp_path / "run", *callbacks, epochs=5)
+
+    straight = trained(multvae(20, anneal_cap=None), tmp_path / "straight", epochs=5)[0]
+    with pytest.raises(KilledError):
+        search(KilledAfter(7 * STEPS_PER_PASS))
+    assert Run.open(tmp_path / "run").settings.model["config"]["beta"]["config"]["anneal_cap"] is not None
+    assert_same(search()[0], straight)
+
+
+class KilledAfter(keras.callbacks.Callback):
+    """Raises after so many updates in all runs together."""
+
+    def __init__(self, update):
+        super().__init__()
+        self.left = update
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KilledError
+
+
+def test_steps_left_open_are_filled_in_and_written_down(tmp_path):
+    model, run = trained(multvae(total_anneal_steps=None), tmp_path / "run")
+    # 3 epochs of 6 updates; the cap of 0.2 after 6/7 of them.
+    assert model.beta.total_anneal_steps == round(18 * 6 / 7 / 0.2)
+    assert run.new_model().beta.get_config() == model.beta.get_config()
+
+
+def test_a_run_of_another_model_is_refused(tmp_path):
+    trained(multvae(), tmp_path / "run")
+    with pytest.raises(RunError) as error:
+        trained(MultDAE(NUM_ITEMS, latent_dim=4), tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    assert str(error.value) == (
+        f"{path} is of another run: its model.class_name is MultVAE, not MultDAE; leave the setting out, "
+        "or choose another folder"
+    )
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    run(MULTVAE, folder)
+    _, wide = trained(multvae(), tmp_path / "wide")
+    with pytest.raises(KilledError):
+        trained(MultDAE(NUM_ITEMS, latent_dim=4), tmp_path / "run", KilledAfter(1))
+    shutil.copytree(wide.checkpoints_path, tmp_path / "run" / "checkpoints", dirs_exist_ok=True)
     with pytest.raises(RunError, match=r"ckpt-\d+ does not fit this model"):
-        run(MultDAEConfig(**COMMON), folder)
+        trained(MultDAE(NUM_ITEMS, latent_dim=4), tmp_path / "run")
+
+
+def test_a_run_that_is_there_is_only_gone_on_with_if_that_is_asked_for(tmp_path):
+    trained(multvae(), tmp_path / "run")
+    with pytest.raises(RunError) as error:
+        train(multvae(), TRAIN, VALIDATION, folder=tmp_path / "run", config=CONFIG)
+    assert str(error.value) == (
+        f"{tmp_path / 'run'} already holds a run: resume it, or choose another folder"
+    )
+
+
+def test_a_model_that_has_been_trained_starts_no_run(tmp_path):
+    model = multvae()
+    model.compile()
+    model.fit(TRAIN, epochs=1, batch_size=10, verbose=0)
+    with pytest.raises(SettingError) as error:
+        trained(model, tmp_path / "run")
+    assert str(error.value) == "model has made 6 updates; a run starts from initial weights"
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_becomes_unwritable_is_told(tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    folder.folder.mkdir()
-    folder.checkpoints_path.write_text("a file where the checkpoints' folder should be")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    Run(folder).checkpoints_path.write_text("a file where the checkpoints' folder should be")
     with pytest.raises((OSError, RunError), match="checkpoints"):
-        run(MULTVAE, folder)
+        trained(multvae(), folder)

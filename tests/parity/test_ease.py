@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from data_prep import catalogue, store
-from multvae_tf import evaluation
-from multvae_tf.autoencoder import rank_batch
+from multvae_tf.evaluation import rank_users
+from multvae_tf.ranking import rank_batch
 
 
 class Ease:
@@ -40,7 +40,8 @@ class Ease:
 def test_ease_has_the_metrics_that_it_has_by_the_reference(real_data, tmp_path):
     spec = catalogue.resolve(str(real_data / "ml-1m" / "ratings.csv.gz"), threshold=3.5, heldout_users=750)
     dataset = store.prepare(spec, str(tmp_path))
-    found = evaluation.evaluate(Ease(dataset.train, l2=800), dataset.test.fold_in, dataset.test.held_out)
+    ease = Ease(dataset.train, l2=800)
+    found = rank_users(ease.rank_held_out, dataset.test.fold_in, dataset.test.held_out).estimates()
     assert [round(found[name].mean, 4) for name in ("NDCG@100", "Recall@20", "Recall@50")] == [
         0.4249,
         0.3562,

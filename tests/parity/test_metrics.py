@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-import tensorflow as tf
-
 from interactions import as_interactions
-from multvae_tf import metrics
+
+from multvae_tf import ranking
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "metrics.npz")
 
@@ -18,10 +17,11 @@ def test_per_user_metrics(k):
     fold_in, held_out = (
         as_interactions(scipy.sparse.csr_matrix(GOLDEN[name])) for name in ("fold_in", "held_out")
     )
-    _, top_items = metrics.top_unseen(tf.constant(GOLDEN["scores"]), fold_in, k)
-    hits = metrics.hits(top_items, held_out, num_items=300)
-    ndcg = metrics.ndcg_at_k(hits, held_out.row_lengths, k)
-    recall = metrics.recall_at_k(hits, held_out.row_lengths, k)
+    scores = GOLDEN["scores"]
+    _, top_items = ranking.top_unseen(lambda start, width: scores[:, start : start + width], 300, fold_in, k)
+    hits = ranking.hits(top_items, held_out, num_items=300)
+    ndcg = ranking.ndcg_at_k(hits, held_out.row_lengths, k)
+    recall = ranking.recall_at_k(hits, held_out.row_lengths, k)
     counted = GOLDEN["held_out"].any(axis=1)
     np.testing.assert_allclose(ndcg[counted], GOLDEN[f"ndcg@{k}"][counted], atol=1e-9, rtol=0)
     np.testing.assert_allclose(recall[counted], GOLDEN[f"recall@{k}"][counted], atol=1e-9, rtol=0)

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-
 from interactions import as_interactions
-from multvae_tf import optimization
-from multvae_tf.batches import TrainingBatch
+
+from multvae_tf import MultDAE, MultVAE, TrainingBatch
 from multvae_tf.layers import l2_normalize
-from multvae_tf.models import MultDAE, MultVAE
+from multvae_tf.trainable_model import adam, fused_update
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "multvae.npz")
 BATCH = TrainingBatch(as_interactions(scipy.sparse.csr_matrix(GOLDEN["x"])), tf.range(12), None, None)
@@ -35,7 +34,7 @@ class _Case:
             self.model, self.weights = MultVAE(60, hidden_dims=(16,), latent_dim=8, l2=l2), VAE_WEIGHTS
         for variable, name in zip(self.model.trainable_variables, self.weights, strict=True):
             variable.assign(self.golden(f"init/{name}"))
-        self.model.compile(optimizer=optimization.adam(1e-3))
+        self.model.compile(optimizer=adam(1e-3))
 
     def golden(self, name):
         return GOLDEN[f"{self.prefix}/{name}"]
@@ -87,7 +86,7 @@ def test_gradients(case):
 
 
 def test_weights_after_three_adam_steps(case):
-    update = optimization.fused_update(case.model.optimizer, case.model.trainable_variables)
+    update = fused_update(case.model.optimizer, case.model.trainable_variables)
     for _ in range(3):
         update(case.gradients()[1])
     for variable, name in zip(case.model.trainable_variables, case.weights, strict=True):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-
 from interactions import as_interactions
-from multvae_tf.batches import TrainingBatch
+
+from multvae_tf import PerUserBeta, TrainingBatch
 from multvae_tf.layers import keep_items, l2_normalize, reparameterize
-from multvae_tf.schedules import PerUserBeta
-from recvae_tf.model import RecVAE
+from recvae_tf import CompositePrior, DenseEncoder, RecVAE
+from recvae_tf.papers import VARIANTS
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "recvae.npz")
 X = scipy.sparse.csr_matrix(GOLDEN["x"])
@@ -52,10 +52,13 @@ class _Case:
 
     def __init__(self, variant, adam=ReferenceAdam):
         self.variant = variant
-        self.model = RecVAE(60, hidden_dims=(16,) * 5, latent_dim=8, variant=variant)
+        encoder = DenseEncoder((16,) * 5, 8, layer_norm_epsilon=VARIANTS[variant]["layer_norm_epsilon"])
+        prior = CompositePrior(first_old_encoder=VARIANTS[variant]["first_old_encoder"])
+        self.model = RecVAE(60, encoder=encoder, prior=prior)
         self.model.compile(optimizer=adam(LEARNING_RATE, epsilon=1e-8))
         self.encoder = {f"encoder.{name}": v for name, v in layer_weights(self.model.encoder)}
-        self.old_encoder = {f"prior.encoder_old.{n}": v for n, v in layer_weights(self.model.old_encoder)}
+        old_encoder = layer_weights(self.model.prior.old_encoder)
+        self.old_encoder = {f"prior.encoder_old.{name}": v for name, v in old_encoder}
         self.decoder = {"decoder.weight": self.model.decoder.kernel, "decoder.bias": self.model.decoder.bias}
         for name, variable in {**self.encoder, **self.old_encoder, **self.decoder}.items():
             variable.assign(self.golden(f"init/{name}"))
@@ -90,7 +93,7 @@ class _Case:
         z = reparameterize(*self.model.encode(l2_normalize(self.x)), self.epsilon)
         variables = list(self.decoder.values())
         with tf.GradientTape() as tape:
-            nll = tf.reduce_mean(self.model.nll(self.x, self.model.decode(z)))
+            nll = tf.reduce_mean(self.model.likelihood.nll(self.x, self.model.decode(z)))
         assert_close(-nll, self.golden("decoder_step1/mll"))
         gradients = tape.gradient(nll, [variable.value for variable in variables])
         for name, gradient in zip(self.decoder, gradients, strict=True):
@@ -117,14 +120,14 @@ def test_posterior_and_logits(case):
 
 def test_log_prior(case):
     z_mean, _ = case.model.encode(l2_normalize(case.x))
-    log_prior, _ = case.model.prior.by_dimension(z_mean, case.model.old_posterior(case.batch(0)))
+    log_prior, _ = case.model.prior.by_dimension(z_mean, case.model.prior.condition(case.batch(0)))
     assert_close(log_prior, case.golden("log_prior_at_mu"))
 
 
 def run_cycle(case):
     for number in (1, 2, 3):
         case.encoder_step(number)
-    case.model.refresh_prior(case.x)
+    case.model.prior.refresh(case.model.encoder, case.x)
     case.decoder_step()
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from serving.exports import MODELS, export_small
+from serving.exports import MODELS, OTHER_MODELS, export_small
 
 
 @pytest.fixture(scope="session")
@@ -10,7 +10,7 @@ def export_of(tmp_path_factory):
 
     def get(kind):
         if kind not in made:
-            model = MODELS[kind]()
+            model = {**MODELS, **OTHER_MODELS}[kind]()
             made[kind] = model, export_small(model, tmp_path_factory.mktemp(kind))
         return made[kind]
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from multvae_tf.models import MultDAE, MultVAE
+from interactions import random_interactions
+from multvae_tf import Items, MultDAE, MultVAE
+from multvae_tf.baselines import WMF, ItemKNN
+from multvae_tf.linear import EASE, ELSA
 from multvae_tf.serving.export import export_model
-from recvae_tf.model import RecVAE
+from recvae_tf import DenseEncoder, MLPEncoder, RecVAE, VampPrior
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NUM_ITEMS = 300
@@ -22,15 +25,28 @@ POPULARITY = (np.arange(NUM_ITEMS) * 7919) % 1000
 MODELS = {
     "multvae": lambda: MultVAE(NUM_ITEMS, hidden_dims=[40], latent_dim=20, seed=1),
     "multdae": lambda: MultDAE(NUM_ITEMS, hidden_dims=[40], latent_dim=20, seed=2),
-    "recvae": lambda: RecVAE(NUM_ITEMS, hidden_dims=[40] * 5, latent_dim=20, prior="vamp", seed=3),
-    "mixed": lambda: RecVAE(NUM_ITEMS, encoder="mlp", latent_dim=20, seed=4, dtype="mixed_bfloat16"),
+    "recvae": lambda: RecVAE(NUM_ITEMS, encoder=DenseEncoder([40] * 5, 20), prior=VampPrior(), seed=3),
+    "mixed": lambda: RecVAE(NUM_ITEMS, encoder=MLPEncoder(latent_dim=20), seed=4, dtype="mixed_bfloat16"),
+}
+ITEMS = Items.of(ITEM_IDS, TITLES, POPULARITY)
+INTERACTIONS = random_interactions(400, NUM_ITEMS, 0.05, seed=8)
+OTHER_MODELS = {
+    "ease": lambda: fitted(EASE(NUM_ITEMS, l2=10.0)),
+    "itemknn": lambda: fitted(ItemKNN(NUM_ITEMS)),
+    "wmf": lambda: fitted(WMF(NUM_ITEMS, rank=8)),
+    "elsa": lambda: ELSA(NUM_ITEMS, rank=16),
 }
 
 
-def export_small(model, saved_models_dir, **options):
+def fitted(model):
+    """A solved model of 400 made-up users."""
+    model.fit(INTERACTIONS, verbose=0)
+    return model
+
+
+def export_small(model, saved_models_dir, name="small", top_k=TOP_K):
     """The version folder of a model with `NUM_ITEMS` items."""
-    options = {"name": "small", "top_k": TOP_K, **options}
-    return export_model(model, ITEM_IDS, TITLES, POPULARITY, saved_models_dir=saved_models_dir, **options)
+    return export_model(model, ITEMS, saved_models_dir / name, top_k=top_k)
 
 
 def run_worker(script, *arguments):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from multvae_tf.batches import single_user
+from interactions import single_user
 from multvae_tf.layers import l2_normalize
 from multvae_tf.serving.module import NO_ITEM_SCORE
 from serving.exports import (

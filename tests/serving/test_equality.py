@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from multvae_tf.config import MultVAEConfig
-from multvae_tf.metrics import mask_seen
 
 from interactions import as_interactions, latent_taste_interactions
-from multvae_tf.batches import training_batches
-from multvae_tf.models import MultDAE
+from multvae_tf import Items, LinearAnnealing, MultDAE, MultVAE
+from multvae_tf.baselines import WMF, ItemKNN
+from multvae_tf.linear import EASE, ELSA
+from multvae_tf.ranking import mask_seen
 from multvae_tf.serving.export import export_model
-from recvae_tf.model import RecVAE
+from multvae_tf.trainable_model import TrainableModel
+from recvae_tf import DenseEncoder, RecVAE
 from serving.exports import ask_natively, ask_reloaded, rows
 
 K = 100
@@ -25,9 +26,9 @@ def assert_same_everywhere(model, matrix, item_ids, tmp_path):
     Items may change places only where the Keras model's own scores of them are within 1e-5.
     """
     popularity = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    folder = export_model(model, item_ids, None, popularity, name="same", top_k=K, saved_models_dir=tmp_path)
+    folder = export_model(model, Items.of(item_ids, None, popularity), tmp_path / "same", top_k=K)
     seen = as_interactions(matrix)
-    scores, items = (tensor.numpy() for tensor in tf.function(model.recommend)(seen, K))
+    scores, items = (tensor.numpy() for tensor in model.best_unseen(seen, K))
     unseen_scores = mask_seen(tf.function(model)(seen), seen).numpy()
     histories = np.split(np.array(item_ids, object)[matrix.indices], matrix.indptr[1:-1])
     request = ("serving_default", {"history": rows(*histories)})
@@ -48,18 +49,23 @@ def assert_same_everywhere(model, matrix, item_ids, tmp_path):
 @pytest.mark.parametrize(
     "new_model",
     [
-        lambda n: MultVAEConfig(total_anneal_steps=0, learning_rate=0.01).build_model(n),
+        lambda n: MultVAE(n, beta=LinearAnnealing(0, 0.2)),
         lambda n: MultDAE(n, latent_dim=50),
-        lambda n: RecVAE(n, hidden_dims=[100] * 5, latent_dim=50),
+        lambda n: RecVAE(n, encoder=DenseEncoder([100] * 5, 50)),
+        lambda n: EASE(n, l2=50.0),
+        lambda n: ELSA(n, rank=32),
+        lambda n: ItemKNN(n, num_neighbours=690),
+        lambda n: WMF(n, rank=16),
     ],
-    ids=["multvae", "multdae", "recvae"],
+    ids=["multvae", "multdae", "recvae", "ease", "elsa", "itemknn", "wmf"],
 )
 def test_synthetic_users(new_model, tmp_path):
     matrix = latent_taste_interactions(1_000, 700, seed=5)
     matrix = matrix[np.diff(matrix.indptr) > 0]
     model = new_model(matrix.shape[1])
-    if model.compiled:
-        model.fit(training_batches(matrix, 100, seed=0), epochs=1, verbose=0)
+    if isinstance(model, TrainableModel):
+        model.compile()
+    model.fit(matrix, epochs=1, batch_size=100, verbose=0)
     assert_same_everywhere(model, matrix, [f"id-{i}" for i in range(matrix.shape[1])], tmp_path)
 
 
@@ -71,6 +77,7 @@ def test_a_thousand_users_of_ml1m(real_data, tmp_path):
     item_ids, items = np.unique(items, return_inverse=True)
     users = np.unique(users, return_inverse=True)[1]
     matrix = scipy.sparse.csr_matrix((np.ones(len(users), np.float32), (users, items)))
-    model = MultVAEConfig(total_anneal_steps=100).build_model(len(item_ids))
-    model.fit(training_batches(matrix, 500, seed=0), verbose=0)
+    model = MultVAE(len(item_ids), beta=LinearAnnealing(100, 0.2))
+    model.compile()
+    model.fit(matrix, batch_size=500, verbose=0)
     assert_same_everywhere(model, matrix[:1_000], [str(i) for i in item_ids], tmp_path)

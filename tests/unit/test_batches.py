@@ -6,9 +6,17 @@ import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from interactions import as_interactions, random_interactions
-from multvae_tf.batches import copied_ahead, evaluation_batches, steps_per_epoch, training_batches
+
+from multvae_tf import Interactions
+from multvae_tf.batches import (
+    copied_ahead,
+    evaluation_batches,
+    interaction_batches,
+    passes_over,
+    steps_per_epoch,
+    training_batches,
+)
 
 MATRIX = random_interactions(num_users=23, num_items=17, density=0.3, seed=0)
 
@@ -92,3 +100,46 @@ def test_segment_ids_of_any_row_lengths(lengths):
 
 def test_steps_per_epoch():
     assert [steps_per_epoch(n, 500) for n in (1, 500, 501, 116_677)] == [1, 1, 2, 234]
+
+
+def test_all_rows_of_a_matrix_as_one_batch():
+    x = Interactions.from_csr(MATRIX)
+    np.testing.assert_array_equal(x.ids, MATRIX.indices)
+    np.testing.assert_array_equal(x.row_splits, MATRIX.indptr)
+    assert (x.ids.dtype, x.row_splits.dtype) == (tf.int32, tf.int32)
+    assert int(x.num_rows) == 23
+    np.testing.assert_array_equal(x.coordinates, np.stack(MATRIX.nonzero(), axis=1))
+
+
+def test_batches_of_all_users_in_order():
+    batches = list(interaction_batches(MATRIX, 10))
+    assert [int(x.num_rows) for x in batches] == [10, 10, 3]
+    np.testing.assert_array_equal(np.concatenate([x.ids for x in batches]), MATRIX.indices)
+
+
+def as_ragged(x):
+    return tf.RaggedTensor.from_row_splits(x.ids, tf.cast(x.row_splits, tf.int64))
+
+
+@pytest.mark.parametrize("convert", [lambda x: x, as_ragged], ids=["Interactions", "ragged"])
+def test_passes_over_a_dataset_are_those_over_its_batches(convert):
+    dataset = interaction_batches(MATRIX, 10).map(convert)
+    batches = list(passes_over(dataset, 2))
+    assert [(int(b.pass_number), int(b.step_in_pass)) for b in batches] == [
+        (p, s) for p in range(2) for s in range(3)
+    ]
+    for one_pass in (batches[:3], batches[3:]):
+        np.testing.assert_array_equal(np.concatenate([b.x.ids for b in one_pass]), MATRIX.indices)
+        np.testing.assert_array_equal(
+            np.concatenate([b.x.row_lengths for b in one_pass]), np.diff(MATRIX.indptr)
+        )
+        np.testing.assert_array_equal(np.concatenate([b.users for b in one_pass]), np.full(23, -1))
+    assert batches[0].x.ids.dtype == batches[0].x.row_splits.dtype == tf.int32
+
+
+def test_passes_over_a_dataset_know_their_number_of_batches_if_it_does():
+    dataset = interaction_batches(MATRIX, 10)
+    assert int(passes_over(dataset, 2).cardinality()) == 6
+    unknown = passes_over(dataset.filter(lambda x: True), 2)
+    assert int(unknown.cardinality()) == tf.data.UNKNOWN_CARDINALITY
+    assert len(list(unknown)) == 6

@@ -6,24 +6,23 @@ of control flow, shapes and variables.
 
 import pytest
 import tensorflow as tf
-from multvae_tf.config import MultDAEConfig, MultVAEConfig
-from recvae_tf.config import RecVAEConfig
+from interactions import hold_out, latent_taste_interactions
 from tensorflow.python.framework import kernels
 
-from interactions import hold_out, latent_taste_interactions
-from multvae_tf import ranking
+from multvae_tf import MultDAE, MultinomialLikelihood, MultVAE, ranking
 from multvae_tf.batches import evaluation_batches, training_batches
+from recvae_tf import RecVAE
 
 NUM_ITEMS = 40
 MATRIX = latent_taste_interactions(60, NUM_ITEMS, seed=5)
-CONFIGS = {
-    "multvae": MultVAEConfig(total_anneal_steps=10),
-    "multdae": MultDAEConfig(),
-    "recvae": RecVAEConfig(),
-    "recvae-joint": RecVAEConfig(alternating=False, decoder_denoising=True),
-    "mixed-precision": MultVAEConfig(total_anneal_steps=10, mixed_precision=True),
-    "sampled-multvae": MultVAEConfig(total_anneal_steps=10, num_sampled_items=8),
-    "sampled-recvae": RecVAEConfig(num_sampled_items=8),
+MODELS = {
+    "multvae": lambda: MultVAE(NUM_ITEMS),
+    "multdae": lambda: MultDAE(NUM_ITEMS),
+    "recvae": lambda: RecVAE(NUM_ITEMS),
+    "recvae-joint": lambda: RecVAE(NUM_ITEMS, alternating=False, decoder_denoising=True),
+    "mixed-precision": lambda: MultVAE(NUM_ITEMS, dtype="mixed_bfloat16"),
+    "sampled-multvae": lambda: MultVAE(NUM_ITEMS, likelihood=MultinomialLikelihood(8)),
+    "sampled-recvae": lambda: RecVAE(NUM_ITEMS, likelihood=MultinomialLikelihood(8)),
 }
 
 
@@ -46,9 +45,10 @@ def has_gpu_kernel(node):
     )
 
 
-@pytest.fixture(params=CONFIGS)
+@pytest.fixture(params=MODELS)
 def model(request):
-    model = CONFIGS[request.param].build_model(NUM_ITEMS)
+    model = MODELS[request.param]()
+    model.compile()
     model.prepare_training(MATRIX.shape[0])
     return model
 
@@ -66,7 +66,7 @@ def test_every_op_of_an_evaluation_can_run_on_a_gpu(model):
 def test_every_op_of_an_evaluation_by_blocks_can_run_on_a_gpu(model, monkeypatch):
     monkeypatch.setattr(ranking, "BLOCK_SIZE", 8)
     batch = next(iter(evaluation_batches(*hold_out(MATRIX, 0.3, seed=6), 20)))
-    assert without_gpu_kernel(lambda batch: model.recommend(batch.fold_in, 5), batch) == set()
+    assert without_gpu_kernel(lambda batch: model.best_unseen(batch.fold_in, 5), batch) == set()
 
 
 def test_an_op_for_the_cpu_alone_is_found():

@@ -1,14 +1,29 @@
 """Likelihood and KL against hand-worked values and the oracle; the gradient against numerical differences."""
 
+import keras
 import numpy as np
+import oracle
 import pytest
 import scipy.sparse
 import tensorflow as tf
-
-import oracle
 from interactions import as_interactions
-from multvae_tf import losses
-from multvae_tf.models import MultDAE, MultVAE
+
+from multvae_tf import (
+    GaussianLikelihood,
+    LogisticLikelihood,
+    MultDAE,
+    MultinomialLikelihood,
+    MultVAE,
+    SettingError,
+    losses,
+)
+from recvae_tf import RecVAE
+
+LIKELIHOODS = {
+    "multinomial": (MultinomialLikelihood(), losses.multinomial_nll),
+    "gaussian": (GaussianLikelihood(3.0), lambda x, logits: losses.gaussian_nll(x, logits, 3.0)),
+    "logistic": (LogisticLikelihood(), losses.logistic_nll),
+}
 
 
 def test_nll_of_uniform_logits_is_count_times_log_items():
@@ -34,14 +49,18 @@ def test_nll_and_its_gradient_equal_the_oracle(shape):
     np.testing.assert_allclose(tape.gradient(weighted, variable), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "logistic"])
+@pytest.mark.parametrize(
+    "likelihood",
+    [GaussianLikelihood(positive_weight=4.0), LogisticLikelihood()],
+    ids=["gaussian", "logistic"],
+)
 def test_other_likelihoods_and_their_gradients_equal_numpy(likelihood):
     rng = np.random.default_rng(3)
     x = (rng.random((6, 50)) < 0.2).astype(np.float32)
     x[2] = 0
     logits = rng.normal(0, 3, (6, 50)).astype(np.float32)
     f = logits.astype(np.float64)
-    if likelihood == "gaussian":
+    if isinstance(likelihood, GaussianLikelihood):
         weights = np.where(x > 0, 4.0, 1.0)
         expected = (weights * (x - f) ** 2 / 2).sum(axis=1)
         expected_gradient = weights * (f - x)
@@ -51,19 +70,34 @@ def test_other_likelihoods_and_their_gradients_equal_numpy(likelihood):
         expected_gradient = sigmoid - x
     with tf.GradientTape() as tape:
         variable = tf.Variable(logits)
-        rows = as_interactions(scipy.sparse.csr_matrix(x))
-        nll = losses.LIKELIHOODS[likelihood](rows, variable, 4.0)
+        nll = likelihood.nll(as_interactions(scipy.sparse.csr_matrix(x)), variable)
     np.testing.assert_allclose(nll, expected, rtol=1e-5)
     np.testing.assert_allclose(tape.gradient(nll, variable), expected_gradient, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("model_class", [MultVAE, MultDAE])
-@pytest.mark.parametrize("likelihood", losses.LIKELIHOODS)
-def test_models_train_under_their_likelihood(model_class, likelihood):
-    model = model_class(50, latent_dim=4, likelihood=likelihood, positive_weight=3.0)
+@pytest.mark.parametrize("model_class", [MultVAE, MultDAE, RecVAE])
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_models_train_under_their_likelihood(model_class, name):
+    likelihood, nll = LIKELIHOODS[name]
+    model = model_class(50, likelihood=likelihood)
     x = as_interactions(scipy.sparse.random(6, 50, 0.2, "csr", random_state=4))
-    logits = model(x)
-    np.testing.assert_array_equal(model.nll(x, logits), losses.LIKELIHOODS[likelihood](x, logits, 3.0))
+    z = tf.constant(np.random.default_rng(5).normal(size=(6, model.latent_dim)), tf.float32)
+    np.testing.assert_array_equal(model.nll_at(z, x), nll(x, model.decode(z)))
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_likelihoods_survive_serialisation(name):
+    likelihood, _ = LIKELIHOODS[name]
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(likelihood))
+    assert type(copy) is type(likelihood)
+    assert copy.get_config() == likelihood.get_config()
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_weight_of_the_positives_that_is_not_a_positive_number_is_refused(weight):
+    with pytest.raises(SettingError) as error:
+        GaussianLikelihood(positive_weight=weight)
+    assert str(error.value) == f"positive_weight is {weight}; it must be a number greater than 0"
 
 
 def test_nll_is_finite_for_extreme_logits():

@@ -4,15 +4,35 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from recvae_tf.prior_cache import PriorCache
 
-from recvae_tf.encoder import DenseEncoder
-from recvae_tf.flow import AffineCoupling, RealNVPPrior
-from recvae_tf.prior import CompositePrior, GaussianPrior, MixturePrior, VampPrior
+from multvae_tf import SettingError
+from recvae_tf import (
+    CompositePrior,
+    DenseEncoder,
+    GaussianPrior,
+    MixturePrior,
+    MLPEncoder,
+    RealNVPPrior,
+    VampPrior,
+)
+from recvae_tf.flow import AffineCoupling
+from recvae_tf.prior import PosteriorCache
 
 RNG = np.random.default_rng(11)
 Z = RNG.normal(size=(6, 4)).astype(np.float32)
 OLD = tuple(RNG.normal(size=(6, 4)).astype(np.float32) for _ in range(2))
+
+
+def built_encoder(num_items, *arguments, seed=0, **options):
+    encoder = DenseEncoder(*arguments, **options)
+    encoder.build_for(num_items, seed, keras.config.dtype_policy())
+    return encoder
+
+
+def built(prior, latent_dim=4, num_items=9, seed=0):
+    """The prior with its weights, for an encoder to z of this size."""
+    prior.build_for(built_encoder(num_items, (5, 5), latent_dim), num_items, seed)
+    return prior
 
 
 def density(z, mean, log_var):
@@ -54,19 +74,13 @@ def test_far_from_both_narrow_gaussians_the_wide_one_remains():
     np.testing.assert_allclose(shares, [0, 0, 1], atol=1e-6)
 
 
-@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.5, 0.6, -0.1), (0.5, 0.5, 0.5)])
-def test_composite_refuses_weights_that_are_no_mixture(weights):
-    with pytest.raises(ValueError, match="mixture_weights is"):
-        CompositePrior(weights)
-
-
 def test_gaussian_by_hand():
     log_prob, _ = GaussianPrior().log_prob(tf.constant([[0.0, 0.0], [1.0, 2.0]]), None, None)
     np.testing.assert_allclose(log_prob, [-1.8378771, -1.8378771 - 2.5], rtol=1e-6)
 
 
 def test_mixture_equals_the_oracle():
-    prior = MixturePrior(4, 3, seed=2)
+    prior = built(MixturePrior(3), seed=2)
     means, log_vars, logits = (RNG.normal(size=v.shape).astype(np.float32) for v in prior.weights)
     for variable, value in zip(prior.weights, (means, log_vars, logits), strict=True):
         variable.assign(value)
@@ -82,7 +96,7 @@ def test_mixture_equals_the_oracle():
 
 def test_mixture_by_hand():
     # Two equal components at +-1 with variance 1, z = 0: both have density N(1; 0, 1).
-    prior = MixturePrior(1, 2)
+    prior = built(MixturePrior(2), latent_dim=1)
     prior.means.assign([[1.0], [-1.0]])
     log_prob, reports = prior.log_prob(tf.zeros([1, 1]), None, None)
     assert float(log_prob[0]) == pytest.approx(-0.9189385 - 0.5, abs=1e-6)
@@ -90,8 +104,9 @@ def test_mixture_by_hand():
 
 
 def test_vamp_is_the_mean_of_the_posteriors_of_its_pseudo_inputs():
-    encoder = DenseEncoder(30, (8, 8), 4, seed=5)
-    prior = VampPrior(30, 3, seed=6)
+    encoder = built_encoder(30, (8, 8), 4, seed=5)
+    prior = VampPrior(3)
+    prior.build_for(encoder, 30, seed=6)
     inputs = prior.pseudo_inputs.numpy()
     inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
     means, log_vars = encoder.encode_dense(tf.constant(inputs))
@@ -101,7 +116,7 @@ def test_vamp_is_the_mean_of_the_posteriors_of_its_pseudo_inputs():
 
 
 def flow_with_random_weights(latent_dim):
-    prior = RealNVPPrior(latent_dim, num_couplings=3, hidden_dim=6, seed=7)
+    prior = built(RealNVPPrior(num_couplings=3, coupling_dim=6), latent_dim, seed=7)
     for variable in prior.trainable_variables:
         variable.assign(RNG.normal(0, 0.5, size=variable.shape))
     return prior
@@ -140,33 +155,86 @@ def test_flow_is_a_density():
 
 def test_new_flow_is_the_standard_gaussian():
     np.testing.assert_allclose(
-        RealNVPPrior(4).log_prob(Z, None, None)[0], GaussianPrior().log_prob(Z, None, None)[0], rtol=1e-6
+        built(RealNVPPrior()).log_prob(Z, None, None)[0],
+        GaussianPrior().log_prob(Z, None, None)[0],
+        rtol=1e-6,
     )
 
 
+PRIORS = [
+    CompositePrior((0.2, 0.3, 0.5), first_old_encoder="random", prior_cache_bytes=7),
+    GaussianPrior(),
+    MixturePrior(3),
+    VampPrior(2),
+    RealNVPPrior(2, 5),
+]
+
+
 @pytest.mark.parametrize(
-    "layer",
-    [
-        CompositePrior((0.2, 0.3, 0.5)),
-        MixturePrior(4, 3, seed=1),
-        VampPrior(9, 2, seed=3),
-        RealNVPPrior(4, 2, 5, seed=4),
-        AffineCoupling(4, 6, 1, seed=2),
-        DenseEncoder(9, (5, 5), 3, layer_norm_epsilon=0.1, seed=8),
-    ],
+    "layer", [*PRIORS, DenseEncoder((5, 5), 3, layer_norm_epsilon=0.1), MLPEncoder((5,))]
 )
-def test_layers_survive_serialisation(layer):
+def test_descriptions_survive_serialisation(layer):
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(copy) is type(layer)
+    assert copy.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=lambda prior: type(prior).__name__)
+def test_a_prior_has_the_weights_of_its_seed(prior):
+    one, same, other = (built(type(prior).from_config(prior.get_config()), seed=s) for s in (1, 1, 2))
+    for a, b in zip(one.weights, same.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    drawn = [
+        (a.numpy(), b.numpy())
+        for a, b in zip(one.trainable_weights, other.trainable_weights, strict=True)
+        if np.ptp(a.numpy()) > 0
+    ]
+    assert len(drawn) == {"MixturePrior": 1, "VampPrior": 1, "RealNVPPrior": 2}.get(type(one).__name__, 0)
+    assert all(np.any(a != b) for a, b in drawn)
+
+
+def test_couplings_survive_serialisation():
+    layer = AffineCoupling(4, 6, 1, seed=2)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert copy.get_config() == layer.get_config()
     for one, other in zip(copy.weights, layer.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        *(
+            (
+                lambda weights=weights: CompositePrior(weights),
+                f"mixture_weights is {weights}; it must be three positive numbers with sum 1",
+            )
+            for weights in ((0.5, 0.5), (0.5, 0.6, -0.1), (0.5, 0.5, 0.5))
+        ),
+        (
+            lambda: CompositePrior(first_old_encoder="thesis"),
+            "first_old_encoder is 'thesis'; it must be initial or random",
+        ),
+        (
+            lambda: CompositePrior(prior_cache_bytes=-1),
+            "prior_cache_bytes is -1; it must be at least 0",
+        ),
+        (lambda: MixturePrior(0), "num_components is 0; it must be at least 1"),
+        (lambda: VampPrior(0), "num_components is 0; it must be at least 1"),
+        (lambda: RealNVPPrior(0), "num_couplings is 0; it must be at least 1"),
+        (lambda: RealNVPPrior(1, 0), "coupling_dim is 0; it must be at least 1"),
+    ],
+)
+def test_bad_values_are_named(make, message):
+    with pytest.raises(SettingError) as error:
+        make()
+    assert str(error.value) == message
+
+
 def test_cache_returns_what_was_written_and_nan_otherwise():
-    cache = PriorCache(num_users=5, latent_dim=4)
+    cache = PosteriorCache(num_users=5, latent_dim=4)
     cache.write(tf.constant([3, 0], tf.int64), Z[:2], Z[2:4])
     z_mean, z_log_var = cache.read(tf.constant([0, 1, 3], tf.int64))
     np.testing.assert_array_equal(z_mean, [Z[1], np.full(4, np.nan), Z[0]])
     np.testing.assert_array_equal(z_log_var, [Z[3], np.full(4, np.nan), Z[2]])
-    assert PriorCache.num_bytes(116_677, 200) == 186_683_200
+    assert PosteriorCache.num_bytes(116_677, 200) == 186_683_200

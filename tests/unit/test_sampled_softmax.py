@@ -1,7 +1,5 @@
 """The sampled softmax against the exact one, and what the candidates must be."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -9,13 +7,11 @@ import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multvae_tf.config import MultDAEConfig, MultVAEConfig
-from recvae_tf.config import RecVAEConfig
-
 from interactions import as_interactions, random_interactions
-from multvae_tf import losses, sampled_softmax
+
+from multvae_tf import MultDAE, MultinomialLikelihood, MultVAE, SettingError, losses, sampled_softmax
 from multvae_tf.batches import training_batches
-from multvae_tf.errors import RunError
+from recvae_tf import DenseEncoder, RecVAE
 
 NUM_ITEMS, HIDDEN = 60, 5
 X = random_interactions(6, NUM_ITEMS, 0.08, seed=0)
@@ -27,9 +23,11 @@ H, KERNEL, BIAS = (
     for size in ([7, HIDDEN], [HIDDEN, NUM_ITEMS], [NUM_ITEMS])
 )
 MODELS = {
-    "multvae": MultVAEConfig(hidden_dims=(8,), latent_dim=4),
-    "multdae": MultDAEConfig(hidden_dims=(8,), latent_dim=4),
-    "recvae": RecVAEConfig(hidden_dims=(8, 8), latent_dim=4, alternating=False),
+    "multvae": lambda likelihood: MultVAE(NUM_ITEMS, hidden_dims=(8,), latent_dim=4, likelihood=likelihood),
+    "multdae": lambda likelihood: MultDAE(NUM_ITEMS, hidden_dims=(8,), latent_dim=4, likelihood=likelihood),
+    "recvae": lambda likelihood: RecVAE(
+        NUM_ITEMS, encoder=DenseEncoder((8, 8), 4), alternating=False, likelihood=likelihood
+    ),
 }
 
 
@@ -128,13 +126,12 @@ def test_a_user_without_items_has_no_loss_and_no_gradient():
     assert np.all(np.isfinite(nll))
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_an_update_with_all_items_drawn_is_the_exact_update(name):
+@pytest.mark.parametrize("new_model", MODELS.values(), ids=MODELS)
+def test_an_update_with_all_items_drawn_is_the_exact_update(new_model):
     batch = next(iter(training_batches(X, X.shape[0], seed=0)))
     losses_of, weights = [], []
     for num_sampled_items in (0, NUM_ITEMS):
-        config = dataclasses.replace(MODELS[name], num_sampled_items=num_sampled_items)
-        model = config.build_model(NUM_ITEMS)
+        model = new_model(MultinomialLikelihood(num_sampled_items))
         model.compile(keras.optimizers.SGD(0.1))
         losses_of.append(float(tf.function(model.train_step)(batch)["loss"]))
         weights.append([variable.numpy() for variable in model.trainable_variables])
@@ -147,8 +144,9 @@ def test_an_update_makes_nothing_of_the_size_of_users_times_items():
     batch = next(iter(training_batches(X, 3, seed=0)))
 
     def has_logits_of_all_items(num_sampled_items):
-        config = dataclasses.replace(MODELS["multvae"], num_sampled_items=num_sampled_items)
-        step = tf.function(config.build_model(NUM_ITEMS).train_step)
+        model = MODELS["multvae"](MultinomialLikelihood(num_sampled_items))
+        model.compile()
+        step = tf.function(model.train_step)
         operations = step.get_concrete_function(batch).graph.get_operations()
         shapes = [output.shape for operation in operations for output in operation.outputs]
         return any(s.rank == 2 and s[0] in (None, 3) and s[1] == NUM_ITEMS for s in shapes)
@@ -158,5 +156,13 @@ def test_an_update_makes_nothing_of_the_size_of_users_times_items():
 
 
 def test_a_negative_number_of_sampled_items_is_refused():
-    with pytest.raises(RunError, match="num_sampled_items is -1; it must be at least 0"):
-        MultVAEConfig(num_sampled_items=-1)
+    with pytest.raises(SettingError) as error:
+        MultinomialLikelihood(num_sampled_items=-1)
+    assert str(error.value) == "num_sampled_items is -1; it must be at least 0"
+
+
+@pytest.mark.parametrize("likelihood", [losses.LogisticLikelihood, losses.GaussianLikelihood])
+def test_the_other_likelihoods_know_no_sampled_items(likelihood):
+    with pytest.raises(TypeError):
+        likelihood(num_sampled_items=9)
+    assert likelihood().num_sampled_items == 0
