@@ -39,6 +39,7 @@ setup(
     extras_require={
         "database": ["adbc-driver-postgresql", "adbc-driver-sqlite", "duckdb"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "report": ["markdown-it-py"],
         "serving": ["tensorflow-serving-api>=2.19"],
         "test": [
             "adbc-driver-postgresql",
@@ -46,6 +47,7 @@ setup(
             "duckdb",
             "hypothesis",
             "import-linter",
+            "markdown-it-py",
             "mypy",
             "pandas-stubs",
             "pytest",

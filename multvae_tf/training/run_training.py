@@ -133,7 +133,9 @@ def _prepare(model: TrainableModel, x: scipy.sparse.csr_matrix, config: Training
 
 def environment() -> dict[str, str]:
     """What the last bits of a result depend on, beside the versions of the packages."""
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    # TensorFlow does not tell what it takes from this variable.
+    told = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or told or len(os.sched_getaffinity(0))
     return {"threads": str(threads), "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")}
 
 

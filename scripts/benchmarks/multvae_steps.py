@@ -1,4 +1,4 @@
-"""Mult-VAE's training step and the evaluation, each in several ways to be timed.
+"""Mult-VAE's training step, in several ways to be timed.
 
 Each builder of a step takes the compiled model or the size of the catalogue, the number of users in a batch
 and a CSR matrix of at least one batch, and returns a function that makes one step, on the batches of the
@@ -7,18 +7,12 @@ matrix in turn, and returns when it is done.
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import keras
-import numpy as np
 import scipy.sparse
 import tensorflow as tf
-from multvae_tf.optimization import adam
 
-from benchmarks.timing import seconds_since_start
-from multvae_tf.autoencoder import REPORTED_METRICS, MultinomialAutoencoder
 from multvae_tf.batches import Interactions, TrainingBatch
-from multvae_tf.evaluation import per_user_metrics
+from multvae_tf.trainable_model import TrainableModel, adam
 
 Step = Callable[[], None]
 
@@ -32,7 +26,7 @@ def _rows_in_turn(batch_size: int, matrix: scipy.sparse.csr_matrix) -> Iterator[
     return itertools.cycle([matrix[start : start + batch_size] for start in starts])
 
 
-def ours(model: MultinomialAutoencoder, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Step:
+def ours(model: TrainableModel, batch_size: int, matrix: scipy.sparse.csr_matrix) -> Step:
     """The model's own `train_step`, on batches of ids."""
     train_step = tf.function(model.train_step, reduce_retracing=True)
     rows_in_turn = _rows_in_turn(batch_size, matrix)
@@ -130,69 +124,3 @@ def floor(num_items: int, batch_size: int, matrix: scipy.sparse.csr_matrix) -> S
         products()[-1].numpy()
 
     return step
-
-
-class FirstStep(keras.callbacks.Callback):
-    """Notes when the first update of this process is done.
-
-    Attributes:
-        seconds: since the process began; 0 before that update.
-    """
-
-    seconds = 0.0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """See the class."""
-        self.seconds = self.seconds or seconds_since_start()
-
-
-def numpy_metrics(
-    model: MultinomialAutoencoder,
-    fold_in: scipy.sparse.csr_matrix,
-    held_out: scipy.sparse.csr_matrix,
-    batch_size: int,
-) -> dict[str, np.ndarray]:
-    """`evaluation.per_user_metrics` as the original does it: dense scores, and argpartition per metric."""
-    predict = tf.function(model.call, reduce_retracing=True)
-    results: dict[str, list[np.ndarray]] = {name: [] for name in REPORTED_METRICS}
-    for start in range(0, fold_in.shape[0], batch_size):
-        seen, wanted = fold_in[start : start + batch_size], held_out[start : start + batch_size]
-        x = Interactions(tf.constant(seen.indices, tf.int32), tf.constant(seen.indptr, tf.int32))
-        scores = predict(x).numpy()
-        scores[seen.nonzero()] = -np.inf
-        for name in REPORTED_METRICS:
-            kind, k = name.split("@")
-            metric = _numpy_ndcg if kind == "NDCG" else _numpy_recall
-            results[name].append(metric(scores, wanted, int(k)))
-    return {name: np.concatenate(values) for name, values in results.items()}
-
-
-def _numpy_ndcg(scores: np.ndarray, held_out: scipy.sparse.csr_matrix, k: int) -> np.ndarray:
-    rows = np.arange(len(scores))[:, np.newaxis]
-    top = np.argpartition(-scores, k, axis=1)[:, :k]
-    top = top[rows, np.argsort(-scores[rows, top], axis=1)]
-    discounts = 1.0 / np.log2(np.arange(2, k + 2))
-    dcg = (held_out[rows, top].toarray() * discounts).sum(axis=1)
-    idcg = np.array([discounts[: min(n, k)].sum() for n in held_out.getnnz(axis=1)])
-    return dcg / idcg
-
-
-def _numpy_recall(scores: np.ndarray, held_out: scipy.sparse.csr_matrix, k: int) -> np.ndarray:
-    rows = np.arange(len(scores))[:, np.newaxis]
-    is_top = np.zeros(scores.shape, bool)
-    is_top[rows, np.argpartition(-scores, k, axis=1)[:, :k]] = True
-    hits = np.logical_and(held_out.toarray() > 0, is_top).sum(axis=1).astype(np.float32)
-    return hits / np.minimum(k, held_out.getnnz(axis=1))
-
-
-def evaluation_ways(
-    model: MultinomialAutoencoder,
-    batch_size: int,
-    fold_in: scipy.sparse.csr_matrix,
-    held_out: scipy.sparse.csr_matrix,
-) -> dict[str, Callable[[], dict[str, np.ndarray]]]:
-    """`ours` and `plain`: the per-user metrics of one model."""
-    return {
-        "ours": lambda: per_user_metrics(model, fold_in, held_out, batch_size),
-        "plain": lambda: numpy_metrics(model, fold_in, held_out, batch_size),
-    }

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import keras
 import scipy.sparse
 import tensorflow as tf
-from multvae_tf.optimization import adam
 
 from multvae_tf.batches import Interactions, TrainingBatch
 from multvae_tf.layers import reparameterize
+from multvae_tf.trainable_model import adam
 from recvae_tf.model import RecVAE
 from recvae_tf.prior import log_normal
 

@@ -46,7 +46,7 @@ def measure(
         median over the rounds; `first_to_p50`; `batch_64_ms`; `requests_per_second_1_client` and
         `requests_per_second_4_clients`.
     """
-    from multvae_tf.models import MultVAE
+    from multvae_tf import Items, MultVAE
     from multvae_tf.serving.export import export_model
     from multvae_tf.serving.items import Items
 

@@ -15,6 +15,11 @@ class Timings:
 
     Attributes:
         seconds: name -> one value per round.
+
+    Example:
+        >>> timings = Timings({"ours": [1.0, 2.0, 6.0], "plain": [2.0, 2.0, 3.0]})
+        >>> timings.median("ours"), timings.ratio("ours", to="plain")
+        (2.0, 1.0)
     """
 
     seconds: Mapping[str, list[float]]
@@ -26,6 +31,16 @@ class Timings:
     def ratio(self, name: str, to: str) -> float:
         """Median over the rounds of the time of `name` divided by that of `to` in the same round."""
         return statistics.median(a / b for a, b in zip(self.seconds[name], self.seconds[to], strict=True))
+
+    def figures(self) -> dict[str, float]:
+        """The number of rounds, each way's median, the ratio of `ours` to each other, and the peak memory."""
+        others = [name for name in self.seconds if name != "ours"]
+        return {
+            "rounds": len(self.seconds["ours"]),
+            **{f"{name}_ms": self.median(name) * 1e3 for name in self.seconds},
+            **{f"ratio_to_{name}": self.ratio("ours", name) for name in others},
+            "peak_memory_bytes": peak_memory_bytes(),
+        }
 
 
 def alternate(ways: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 3) -> Timings:

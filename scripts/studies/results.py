@@ -1,19 +1,20 @@
 """What the runs of a study found, brought together by setting."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.errors import RunError
 from multvae_tf.evaluation import HeldOutRanking
-from multvae_tf.training import MONITORED, read_history
+from multvae_tf.ranking import MONITORED, REPORTED_METRICS
+from multvae_tf.run import Run
 from studies import comparison
-from studies.comparison import Difference
-from studies.study import Expectation, Run, Setting, Study
+from studies.comparison import Buckets, Difference
+from studies.study import Expectation, PlannedRun, Setting, Study
 
 MAIN_METRIC = "NDCG@100"
 RECALL_K = 50
@@ -40,10 +41,27 @@ class StudyData:
     fold_in: scipy.sparse.csr_matrix
     held_out: scipy.sparse.csr_matrix
 
+    @property
+    def label(self) -> str:
+        """The name of the dataset, and the protocol unless it is the strong one."""
+        return self.name if self.protocol == "strong" else f"{self.name}-{self.protocol}"
+
+    @functools.cached_property
+    def users(self) -> np.ndarray:
+        """int64 [number of users with a held-out item], their rows."""
+        return np.flatnonzero(np.diff(self.held_out.indptr))
+
+    @functools.cached_property
+    def items_by_popularity(self) -> Buckets:
+        """The items by how many training users have them."""
+        return comparison.popularity_buckets(self.train.getnnz(axis=0))
+
 
 @dataclasses.dataclass(frozen=True)
 class SettingResults:
     """What S runs of a setting, one per seed, found on U test users.
+
+    A model that draws nothing has one run, which counts for every seed.
 
     Attributes:
         setting: the setting.
@@ -51,6 +69,8 @@ class SettingResults:
         histories: of each run, the rows of its history.csv.
         recall_by_popularity: [S, number of item buckets], `comparison.recall_by_bucket` at `RECALL_K`.
         coverage: for each of `COVERAGE_KS` [S].
+        seconds: of a run's training, the mean of the runs.
+        peak_memory_bytes: of a run's process, likewise.
     """
 
     setting: Setting
@@ -58,6 +78,8 @@ class SettingResults:
     histories: list[list[dict[str, Any]]]
     recall_by_popularity: np.ndarray
     coverage: dict[int, np.ndarray]
+    seconds: float
+    peak_memory_bytes: float
 
     def curve(self, column: str) -> np.ndarray:
         """A column of the histories by epoch: the mean of the runs, as far as all went; [0] without it."""
@@ -68,7 +90,9 @@ class SettingResults:
 
     def at_best_epoch(self, column: str) -> float:
         """A column at each run's best epoch, its mean over the runs."""
-        return float(np.mean([max(h, key=lambda row: row[MONITORED])[column] for h in self.histories]))
+        return float(
+            np.mean([max(h, key=lambda row: row[f"val_{MONITORED}"])[column] for h in self.histories])
+        )
 
 
 class StudyResults:
@@ -76,58 +100,85 @@ class StudyResults:
 
     Args:
         study: the study.
-        runs: its runs, all finished.
+        runs: its runs.
         data: on which they were tested.
-
-    Raises:
-        RunError: a run is not finished, or was made on other data.
+        settings: what the runs of each setting found, by name, in the order of the study.
     """
 
-    def __init__(self, study: Study, runs: Sequence[Run], data: StudyData):
+    def __init__(
+        self,
+        study: Study,
+        runs: Sequence[PlannedRun],
+        data: StudyData,
+        settings: Mapping[str, SettingResults],
+    ):
         self.study = study
         self.runs = runs
         self.data = data
-        self.seeds = sorted({run.seed for run in runs})
-        self.users = np.flatnonzero(np.diff(data.held_out.indptr))
-        self.items_by_popularity = comparison.popularity_buckets(data.train.getnnz(axis=0))
-        fold_in_sizes = np.diff(data.fold_in.indptr)[self.users]
-        self.users_by_activity = comparison.activity_buckets(fold_in_sizes)
-        self._held_out = data.held_out[self.users]
-        self.settings = {setting.name: self._results(setting) for setting in study.settings}
-        self.base = self.settings[study.base]
+        self.settings = settings
+        self.base = settings[study.base]
+        self.seeds = _seeds(runs)
+        self.users_by_activity = comparison.activity_buckets(np.diff(data.fold_in.indptr)[data.users])
+        self.items_by_popularity = data.items_by_popularity
 
-    def _results(self, setting: Setting) -> SettingResults:
-        runs = [run for run in self.runs if run.setting is setting]
-        metrics: dict[str, list[np.ndarray]] = {name: [] for name in REPORTED_METRICS}
-        recalls, coverage = [], {k: np.zeros(len(runs)) for k in COVERAGE_KS}
-        for number, run in enumerate(runs):
-            run.folder.require_settings({"dataset": {"fingerprint": self.data.fingerprint}})
-            ranking = HeldOutRanking.load(run.folder.test_users_path)
-            if not np.array_equal(ranking.users, self.users):
-                raise RunError(f"{run.folder.test_users_path} is of other users than those of the test")
-            for name, values in ranking.metrics.items():
-                metrics[name].append(values)
-            top = ranking.top_items
-            recalls.append(
-                comparison.recall_by_bucket(top, self._held_out, self.items_by_popularity, RECALL_K)
-            )
-            for k in COVERAGE_KS:
-                coverage[k][number] = comparison.coverage(top, self.data.train.shape[1], k)
-        return SettingResults(
-            setting,
-            {name: np.stack(values) for name, values in metrics.items()},
-            [read_history(run.folder) for run in runs],
-            np.array(recalls),
-            coverage,
-        )
+    @classmethod
+    def read(cls, study: Study, runs: Sequence[PlannedRun], data: StudyData) -> "StudyResults":
+        """The results that lie in the folders of the runs.
+
+        Raises:
+            RunError: a run is not finished, or was made on other data.
+        """
+        num_seeds = max(1, len(_seeds(runs)))
+        found = {}
+        for setting in study.settings:
+            own = [planned.run for planned in runs if planned.setting is setting]
+            found[setting.name] = _read_setting(setting, own * (num_seeds // len(own)), data)
+        return cls(study, runs, data, found)
 
     def differences(self, pairs: Sequence[tuple[str, str]], metric: str = MAIN_METRIC) -> list[Difference]:
         """For each pair of names, the first setting's metric minus the second's."""
         values = {name: self.settings[name].metrics[metric] for pair in pairs for name in pair}
         return comparison.paired_differences(np.stack([values[one] - values[two] for one, two in pairs]))
 
+    def differences_to_base(self, metric: str = MAIN_METRIC) -> dict[str, Difference]:
+        """The difference of every other setting to the base, by name."""
+        others = [name for name in self.settings if name != self.study.base]
+        pairs = [(name, self.study.base) for name in others]
+        return dict(zip(others, self.differences(pairs, metric), strict=True)) if pairs else {}
+
     def claimed_differences(self) -> dict[tuple[str, str], Difference]:
         """The difference of every pair of settings that a claim names."""
         expectations: list[Expectation] = [e for claim in self.study.claims for e in claim.expectations]
         pairs = list(dict.fromkeys((e.setting, e.other) for e in expectations))
         return dict(zip(pairs, self.differences(pairs), strict=True)) if pairs else {}
+
+
+def _seeds(runs: Sequence[PlannedRun]) -> list[int]:
+    return sorted({planned.seed for planned in runs if planned.seed is not None})
+
+
+def _read_setting(setting: Setting, runs: Sequence[Run], data: StudyData) -> SettingResults:
+    """What the runs of a setting found, from their folders."""
+    held_out, num_items = data.held_out[data.users], data.train.shape[1]
+    rankings = [_test_ranking(run, data) for run in runs]
+    tops = [ranking.top_items for ranking in rankings]
+    return SettingResults(
+        setting=setting,
+        metrics={name: np.stack([r.metrics[name] for r in rankings]) for name in REPORTED_METRICS},
+        histories=[run.history for run in runs],
+        recall_by_popularity=np.array(
+            [comparison.recall_by_bucket(top, held_out, data.items_by_popularity, RECALL_K) for top in tops]
+        ),
+        coverage={k: np.array([comparison.coverage(top, num_items, k) for top in tops]) for k in COVERAGE_KS},
+        seconds=float(np.mean([run.metrics.seconds for run in runs])),
+        peak_memory_bytes=float(np.mean([run.metrics.peak_memory_bytes for run in runs])),
+    )
+
+
+def _test_ranking(run: Run, data: StudyData) -> HeldOutRanking:
+    if run.settings.data.fingerprint != data.fingerprint:
+        raise RunError(f"{run.settings_path} is of a run on other data than {data.name} is now: delete it")
+    ranking = run.test_ranking()
+    if not np.array_equal(ranking.users, data.users):
+        raise RunError(f"{run.test_users_path} is of other users than those of the test")
+    return ranking

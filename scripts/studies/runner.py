@@ -1,23 +1,27 @@
 """Trains the runs of a study, each in a process of its own; what is done is not done again."""
 
+import contextlib
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
+
+from tqdm import tqdm
 
 from multvae_tf.errors import RunError
-from studies.study import Run
+from studies.job import Job
+from studies.study import PlannedRun
 
 _SECONDS_BETWEEN_LOOKS = 0.2
-
-
-class _Started(NamedTuple):
-    process: subprocess.Popen
-    time: float
+_SCRIPTS = Path(__file__).parents[1]
+_WORKER = (sys.executable, "-m", "studies.worker")
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PROGRESS = "{n_fmt}/{total_fmt} runs done; {elapsed} spent, {remaining} left; {desc}"
 
 
 class StudyRunner:
@@ -27,97 +31,133 @@ class StudyRunner:
     that another study trains, is waited for and never started twice.
 
     Args:
-        runs: of the study; those that are finished are left alone, those that were begun are continued.
-        command: the words before the flags of the training command.
-        where: flags of a new run that say where things are, and change nothing of it.
+        runs: those that are finished are left alone, those that were begun are continued.
+        data_dir: the folder of raw and prepared data.
         parallel: processes at a time, which share the cores.
+        worker: the words of the command that trains the job which follows them, see `studies.worker`.
+
+    Example:
+        >>> StudyRunner(study.plan(...), "data", parallel=2).run()  # doctest: +SKIP
     """
 
-    def __init__(self, runs: Sequence[Run], command: Sequence[str], where: Sequence[str], parallel: int):
+    def __init__(
+        self, runs: Sequence[PlannedRun], data_dir: str, parallel: int, worker: Sequence[str] = _WORKER
+    ):
         self._runs = runs
-        self._command = command
-        self._where = where
+        self._data_dir = data_dir
         self._parallel = parallel
-        self._active: dict[Run, _Started] = {}
-        self._durations: list[float] = []
-        self._shown = ""
+        self._worker = worker
+        self._active: dict[PlannedRun, subprocess.Popen] = {}
 
     def run(self) -> None:
-        """Returns when all runs are done.
+        """Returns when all runs are done; a signal that ends the process ends its runs first.
 
         Raises:
             RunError: a run failed; those beside it were stopped and can be continued.
         """
-        try:
-            while pending := [r for r in self._runs if r in self._active or not r.folder.is_finished]:
-                for run in pending:
-                    if run not in self._active and len(self._active) < self._parallel:
-                        self._start(run)
-                self._show(len(pending))
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
-                self._collect()
-        finally:
-            for active in self._active.values():
-                active.process.terminate()
-            for active in self._active.values():
-                active.process.wait()
-        self._show(0)
+        with _noted_signals() as signals, self._progress_bar() as bar:
+            try:
+                while pending := self._pending():
+                    for planned in pending:
+                        if planned not in self._active and len(self._active) < self._parallel:
+                            self._start(planned)
+                    self._show(bar, len(self._runs) - len(pending))
+                    time.sleep(_SECONDS_BETWEEN_LOOKS)
+                    if signals:
+                        break
+                    self._collect()
+                else:
+                    self._show(bar, len(self._runs))
+            finally:
+                for process in self._active.values():
+                    process.terminate()
+                for process in self._active.values():
+                    process.wait()
+        if signals:
+            signal.raise_signal(signals[0])
 
-    def _start(self, run: Run) -> None:
+    def _pending(self) -> list[PlannedRun]:
+        return [one for one in self._runs if one in self._active or not one.run.is_finished]
+
+    def _start(self, planned: PlannedRun) -> None:
         """Starts or continues a run, unless another process is at it or has finished it."""
-        folder = run.folder
-        folder.folder.mkdir(parents=True, exist_ok=True)
-        threads = max(1, len(os.sched_getaffinity(0)) // self._parallel)
-        with folder.log_path.open("ab") as log:
-            if not _lock(log) or folder.is_finished:
+        run = planned.run
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with run.log_path.open("ab") as log:
+            if not _lock(log) or run.is_finished:
                 return
-            begun = folder.settings_path.exists()
-            flags = ["--resume"] if begun else [*run.arguments, *self._where]
-            process = subprocess.Popen(
-                [*self._command, *flags, f"--run_dir={folder.folder}"],
+            job = Job(
+                folder=str(run.folder),
+                model=planned.setting.model,
+                data=planned.data,
+                overrides=planned.settings,
+                data_dir=self._data_dir,
+                command=planned.command,
+            )
+            threads = max(1, len(os.sched_getaffinity(0)) // self._parallel)
+            paths = [str(_SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+            settings = {"PYTHONPATH": os.pathsep.join(paths), "TF_NUM_INTRAOP_THREADS": str(threads)}
+            self._active[planned] = subprocess.Popen(
+                [*self._worker, job.to_json()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "TF_NUM_INTRAOP_THREADS": str(threads)},
+                env={**os.environ, **settings},
             )
-        self._active[run] = _Started(process, time.monotonic())
 
     def _collect(self) -> None:
-        """Takes note of the processes that have ended."""
-        for run, (process, started) in list(self._active.items()):
+        """Takes note of the processes that have ended.
+
+        Raises:
+            RunError: one of them failed.
+        """
+        for planned, process in list(self._active.items()):
             if process.poll() is None:
                 continue
-            del self._active[run]
+            del self._active[planned]
             if process.returncode:
-                log = run.folder.log_path
-                raise RunError(
-                    f"the run of {run.setting.name!r} with seed {run.seed} failed, as {log} tells: "
-                    f"{_last_line(log)}"
-                )
-            self._durations.append(time.monotonic() - started)
+                how = _how_it_failed(process.returncode, planned.run.log_path)
+                raise RunError(f"the run of {planned.name} {how}")
 
-    def _show(self, num_pending: int) -> None:
-        """One line: how many runs are done, which are running, how long the rest may take."""
-        line = f"{len(self._runs) - num_pending}/{len(self._runs)} runs done"
-        if num_pending:
-            now = ", ".join(f"{run.setting.name} (seed {run.seed})" for run in self._active)
-            line += f"; {self._time_left(num_pending)}; now {now or 'waiting for another process'}"
-        if line == self._shown:
-            return
-        if sys.stdout.isatty():
-            print(f"\r\033[K{line}", end="" if num_pending else "\n", flush=True)
-        else:
-            print(line, flush=True)
-        self._shown = line
+    def _progress_bar(self) -> tqdm:
+        return tqdm(
+            total=len(self._runs),
+            initial=len(self._runs) - len(self._pending()),
+            file=sys.stdout,
+            bar_format=_PROGRESS,
+            smoothing=0,
+            mininterval=0,
+        )
 
-    def _time_left(self, num_pending: int) -> str:
-        if not self._durations:
-            return "time left unknown"
-        mean = sum(self._durations) / len(self._durations)
-        now = time.monotonic()
-        spent = sum(min(mean, now - active.time) for active in self._active.values())
-        minutes = (num_pending * mean - spent) / self._parallel / 60
-        return f"about {minutes / 60:.1f} h left" if minutes > 90 else f"about {minutes:.0f} min left"
+    def _show(self, bar: tqdm, num_done: int) -> None:
+        """One line: how many runs are done, how long that took and the rest may take, which are running."""
+        names = ", ".join(planned.name for planned in self._active)
+        now = (
+            "that is all" if num_done == len(self._runs) else f"now {names or 'waiting for another process'}"
+        )
+        has_changed = (num_done, now) != (bar.n, bar.desc)
+        bar.n = num_done
+        bar.set_description_str(now, refresh=False)
+        if has_changed or sys.stdout.isatty():
+            bar.refresh()
+
+
+@contextlib.contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """The signals that would end this process, as they come; those that are ignored stay ignored.
+
+    None of them interrupts what is being done: a process that was just started would be left alone.
+    """
+    noted: list[int] = []
+    before = {number: signal.getsignal(number) for number in _ENDING_SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _lock(file: IO[bytes]) -> bool:
@@ -129,6 +169,10 @@ def _lock(file: IO[bytes]) -> bool:
     return True
 
 
-def _last_line(log: Path) -> str:
+def _how_it_failed(status: int, log: Path) -> str:
+    if status < 0:
+        reason = " (out of memory?)" if -status == signal.SIGKILL else ""
+        return f"was killed by signal {-status}{reason}; its log is {log}"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it is empty")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it is empty")
+    return f"failed, as {log} tells: {last}"

@@ -2,14 +2,16 @@
 
 import itertools
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from multvae_tf.autoencoder import REPORTED_METRICS
 from multvae_tf.errors import RunError
-from multvae_tf.report import PUBLISHED
+from multvae_tf.papers import PUBLISHED
+from multvae_tf.ranking import REPORTED_METRICS
 from studies.study import EXPECTATIONS, Claim, Expectation, Flags, Setting, Study
+
+Check = Callable[[str, str, Flags], object]
 
 _STUDY: tuple[dict[str, type], Flags] = (
     {"title": str, "varies": str, "model": str, "base": str, "settings": list},
@@ -38,15 +40,17 @@ def find(name_or_path: str, folder: Path) -> Path:
     return folder / f"{name_or_path}.json"
 
 
-def load(path: Path, dataset: str, flags_of: Mapping[str, Collection[str]], *, full: bool = False) -> Study:
+def load(path: Path, dataset: str, models: Collection[str], check: Check, *, full: bool = False) -> Study:
     """Reads a study.
 
     Args:
         path: of the file; its fields are those of `Study`, `Setting` and `Claim`. A setting has its flags
             from the study's switches, each `on` or off, and then from its own `flags`; its published numbers
-            are given, or are those of a model of `report.PUBLISHED`, `published_as`.
+            are given, or are those of a model of `papers.PUBLISHED`, `published_as`.
         dataset: on which published results are wanted; those on ML-20M are taken where it has none.
-        flags_of: the names of each model's flags.
+        models: the names of the models.
+        check: is called with the model, the dataset and the flags of each setting; raises `RunError` if the
+            model cannot have them.
         full: add the combinations of switches that are missing.
 
     Raises:
@@ -58,15 +62,17 @@ def load(path: Path, dataset: str, flags_of: Mapping[str, Collection[str]], *, f
         raise RunError(f"{path} is missing: it should hold the study") from None
     except ValueError as error:
         raise RunError(f"{path} is not JSON: {error}") from None
-    return _Reader(path, content, dataset, flags_of).study(full)
+    return _Reader(path, content, dataset, models, check).study(full)
 
 
 class _Reader:
     """Makes a study of the content of a file, and complains in its name."""
 
-    def __init__(self, path: Path, content: Any, dataset: str, flags_of: Mapping[str, Collection[str]]):
+    def __init__(self, path: Path, content: Any, dataset: str, models: Collection[str], check: Check):
         self._path = path
-        self._flags_of = flags_of
+        self._dataset = dataset
+        self._models = models
+        self._check = check
         self._top = self._fields(content, "the study", *_STUDY)
         default = dataset if dataset in PUBLISHED else _OTHERWISE_PUBLISHED_ON
         self._published_on = self._one_of(self._top["published_on"] or default, "published_on", PUBLISHED)
@@ -110,18 +116,21 @@ class _Reader:
         fields = self._fields(content, where, *_SETTING)
         for name in fields["on"]:
             self._one_of(name, f"{where}.on", self._switches)
-        model = self._one_of(fields["model"] or self._top["model"], f"{where}.model", self._flags_of)
+        model = self._one_of(fields["model"] or self._top["model"], f"{where}.model", self._models)
         flags: Flags = {}
         for name, switch in self._switches.items():
             flags |= switch["on" if name in fields["on"] else "off"]
         flags |= fields["flags"]
-        for name in flags:
-            self._one_of(name, f"{where}.flags of {model}", self._flags_of[model])
+        try:
+            self._check(model, self._dataset, flags)
+        except RunError as error:
+            raise RunError(f"{self._path}: {where}.flags: {error}") from None
         published = fields["published"]
         if row := fields["published_as"]:
             numbers = PUBLISHED[self._published_on]
-            self._one_of(row, f"{where}.published_as", numbers)
-            published = dict(zip(REPORTED_METRICS, numbers[row], strict=True))
+            self._one_of(row, f"{where}.published_as", {name for rows in PUBLISHED.values() for name in rows})
+            if row in numbers:
+                published = dict(zip(REPORTED_METRICS, numbers[row], strict=True))
         for metric, value in published.items():
             self._one_of(metric, f"{where}.published", REPORTED_METRICS)
             if not isinstance(value, float):

@@ -1,56 +1,64 @@
-"""The report of a study: tables, figures and verdicts, from its results."""
+"""The report of a study on one dataset: tables, pictures and verdicts, from its results."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from multvae_tf.autoencoder import REPORTED_METRICS
-from studies import comparison, document, figures
+from multvae_tf.ranking import REPORTED_METRICS
+from studies import comparison, figures
 from studies.comparison import Difference
-from studies.document import Block, Code, Figure, Heading, Paragraph, Table
-from studies.results import COVERAGE_KS, MAIN_METRIC, RECALL_K, StudyResults
+from studies.page import Page
+from studies.results import COVERAGE_KS, MAIN_METRIC, RECALL_K, SettingResults, StudyResults
 from studies.study import Claim, Expectation
 
 _COLUMNS = ("mean", "sd", "se", "difference [95% interval]", "verdict", "published", "its difference")
+COSTS = ("training, s", "peak memory, MiB")
+ABOUT_COSTS = (
+    "The time is the training's alone, and runs side by side share the cores; the memory is the largest "
+    "resident set of the process."
+)
 _ANSWERS = {True: "holds", False: "does not hold", None: "cannot be told at this size"}
+_OF_THE_BEST_EPOCH = ("epoch", "kl", "largest_share", "share_standard", "share_old_posterior", "share_wide")
 
 
-def write(results: StudyResults, command: str, folder: Path) -> None:
-    """Writes README.md with its figures, and report.html.
+def write(results: StudyResults, command: str, folder: Path, *, with_html: bool = False) -> list[Path]:
+    """Writes README.md with its pictures, and report.html if that is wanted.
 
     Args:
         results: of the study.
         command: that made this report.
         folder: is made if need be.
+        with_html: whether report.html is wanted.
+
+    Returns:
+        The pages' paths.
     """
-    document.write(list(_blocks(results, command)), folder)
-
-
-def _blocks(results: StudyResults, command: str) -> Iterator[Block]:
     study, data = results.study, results.data
-    yield Heading(f"{study.title} ({data.name})", level=1)
-    yield Paragraph(
+    page = Page(f"{study.title} ({data.name})")
+    page.text(
         f"Varies: {study.varies}. Data: {data.name}, {data.protocol} protocol, {data.train.shape[0]:,} "
-        f"training users, {data.train.shape[1]:,} items, {len(results.users):,} test users with held-out "
+        f"training users, {data.train.shape[1]:,} items, {len(data.users):,} test users with held-out "
         f"items. Seeds: {', '.join(map(str, results.seeds))}. Each run is tested with the weights of its "
         f"best epoch by validation {MAIN_METRIC}."
     )
     if study.claims:
-        yield Heading("Claims")
-        yield from _claims(results)
-    yield Heading("Test results")
-    yield from _test_results(results)
-    yield Heading("Training")
-    yield from _training(results)
-    yield Heading("For whom, and of what")
-    yield from _groups(results)
-    yield Heading("Commands")
-    yield from _commands(results, command)
+        page.heading("Claims")
+        _add_claims(page, results)
+    page.heading("Test results")
+    _add_test_results(page, results)
+    page.heading("Training")
+    _add_training(page, results)
+    page.heading("For whom, and of what")
+    _add_user_groups(page, results)
+    _add_item_groups(page, results)
+    page.heading("Commands")
+    _add_commands(page, results, command)
+    return page.write(folder, with_html=with_html)
 
 
-def _claims(results: StudyResults) -> Iterator[Block]:
-    yield Paragraph(
+def _add_claims(page: Page, results: StudyResults) -> None:
+    page.text(
         f"Each claim is checked by differences of {MAIN_METRIC}. It holds if the 95% interval of each lies "
         "wholly where it is expected, does not hold if one lies wholly elsewhere, and otherwise cannot be "
         "told at this size."
@@ -62,8 +70,8 @@ def _claims(results: StudyResults) -> Iterator[Block]:
         answers = [difference.is_expected(e.expected, claim.margin) for e, difference in found]
         rows.append([claim.sentence, _ANSWERS[_all(answers)], ""])
         for (expectation, difference), answer in zip(found, answers, strict=True):
-            rows.append([_expectation(expectation, claim), _ANSWERS[answer], _with_interval(difference)])
-    yield Table(["claim, and what it expects", "answer", f"difference of {MAIN_METRIC}"], rows)
+            rows.append([_expectation(expectation, claim), _ANSWERS[answer], with_interval(difference)])
+    page.table(["claim, and what it expects", "answer", f"difference of {MAIN_METRIC}"], rows)
 
 
 def _all(answers: Sequence[bool | None]) -> bool | None:
@@ -78,35 +86,48 @@ def _expectation(expectation: Expectation, claim: Claim) -> str:
     return f"... {setting} {expectation.expected} than {other}"
 
 
-def _with_interval(difference: Difference) -> str:
+def with_interval(difference: Difference) -> str:
+    """A difference as text, its interval in brackets."""
     return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
 
 
-def _test_results(results: StudyResults) -> Iterator[Block]:
-    study, one_seed = results.study, len(results.seeds) == 1
-    has_published = any(setting.published for setting in study.settings)
-    yield Paragraph(
+def how_settings_are_compared(results: StudyResults) -> str:
+    """The paragraph that explains the columns of `result_table`."""
+    study = results.study
+    text = (
         "Mean over users and seeds; sd: standard deviation between the seeds; se: standard error over the "
         f"users. Difference: to {study.base}, paired by user and seed, with a 95% bootstrap interval of "
         f"{comparison.RESAMPLES:,} resamples of users and seeds (random seed {comparison.SEED}). Better or "
         "worse: the interval lies on one side of 0, as one in twenty does by chance. "
-        + ("With one seed, nothing is known of how much another would change. " if one_seed else "")
-        + (f"Published: {study.source}; {study.published_on}, strong protocol." if has_published else "")
     )
+    if len(results.seeds) == 1:
+        text += "With one seed, nothing is known of how much another would change. "
+    if _has_published(results):
+        text += f"Published: {study.source}; {study.published_on}, strong protocol."
+    return text
+
+
+def _has_published(results: StudyResults) -> bool:
+    return any(setting.published for setting in results.study.settings)
+
+
+def add_result_table(page: Page, results: StudyResults, metric: str) -> dict[str, Difference]:
+    """Adds a row for each setting; returns the difference of each to the base, by name."""
+    differences = results.differences_to_base(metric)
+    rows = [_result_row(results, name, metric, differences.get(name)) for name in results.settings]
+    columns = len(_COLUMNS) if _has_published(results) else len(_COLUMNS) - 2
+    page.table([metric, *_COLUMNS[:columns]], [row[: 1 + columns] for row in rows])
+    return differences
+
+
+def _add_test_results(page: Page, results: StudyResults) -> None:
+    page.text(how_settings_are_compared(results))
     for metric in REPORTED_METRICS:
-        differences = _differences_to_base(results, metric)
-        rows = [_result_row(results, name, metric, differences.get(name)) for name in results.settings]
-        columns = len(_COLUMNS) if has_published else len(_COLUMNS) - 2
-        yield Table([metric, *_COLUMNS[:columns]], [row[: 1 + columns] for row in rows])
+        differences = add_result_table(page, results, metric)
         if metric == MAIN_METRIC and differences:
-            svg = figures.differences(differences, metric, study.base)
-            yield Figure("differences", svg, f"{metric} on the test users: differences to {study.base}.")
-
-
-def _differences_to_base(results: StudyResults, metric: str) -> dict[str, Difference]:
-    others = [name for name in results.settings if name != results.study.base]
-    pairs = [(name, results.study.base) for name in others]
-    return dict(zip(others, results.differences(pairs, metric), strict=True)) if pairs else {}
+            figure = figures.differences(differences, metric, results.study.base)
+            caption = f"{metric} on the test users: differences to {results.study.base}."
+            page.picture("differences", figure, caption)
 
 
 def _result_row(results: StudyResults, name: str, metric: str, difference: Difference | None) -> list[str]:
@@ -119,7 +140,7 @@ def _result_row(results: StudyResults, name: str, metric: str, difference: Diffe
         f"{values.mean():.4f}",
         f"{by_seed.std(ddof=1):.4f}" if len(by_seed) > 1 else "",
         f"{by_user.std() / np.sqrt(len(by_user)):.4f}",
-        _with_interval(difference) if difference else "base",
+        with_interval(difference) if difference else "base",
         difference.verdict if difference else "",
         f"{published:.4f}" if published is not None else "",
     ]
@@ -128,38 +149,58 @@ def _result_row(results: StudyResults, name: str, metric: str, difference: Diffe
     return [*row, f"{published - published_base:+.4f}"]
 
 
-def _training(results: StudyResults) -> Iterator[Block]:
+def _add_training(page: Page, results: StudyResults) -> None:
     settings = list(results.settings.values())
     caption = "Validation metrics by epoch, mean over the seeds."
-    yield Figure("validation", figures.validation_curves(settings), caption)
+    page.picture("validation", figures.validation_curves(settings), caption)
     if betas := figures.beta_curves(settings):
         caption = (
             "Beta by epoch, mean over the seeds: of the epoch's last update for Mult-VAE, the mean of its "
             "encoder updates for RecVAE."
         )
-        yield Figure("beta", betas, caption)
-    columns = ["epoch", "kl", "largest_share", "share_standard", "share_old_posterior", "share_wide"]
-    columns = [c for c in columns if any(c in r.histories[0][0] for r in settings)]
-    rows = [
-        [r.setting.name, *(f"{r.at_best_epoch(c):.4g}" if c in r.histories[0][0] else "" for c in columns)]
-        for r in settings
+        page.picture("beta", betas, caption)
+    columns = [c for c in _OF_THE_BEST_EPOCH if any(c in r.histories[0][0] for r in settings)]
+    page.text(
+        "At the best epoch, mean over the seeds; shares are those of the prior's components. " + ABOUT_COSTS
+    )
+    page.table(
+        ["setting", *(column.replace("_", " ") for column in columns), *COSTS],
+        [
+            [
+                r.setting.name,
+                *(f"{r.at_best_epoch(c):.4g}" if c in r.histories[0][0] else "" for c in columns),
+                *costs(r),
+            ]
+            for r in settings
+        ],
+    )
+
+
+def costs(results: SettingResults) -> list[str]:
+    """The cells of `COSTS`: what a run of a setting took."""
+    seconds = results.seconds
+    return [
+        f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}",
+        f"{results.peak_memory_bytes / 2**20:,.0f}",
     ]
-    yield Paragraph("At the best epoch, mean over the seeds; shares are those of the prior's components.")
-    yield Table(["setting", *(column.replace("_", " ") for column in columns)], rows)
 
 
-def _groups(results: StudyResults) -> Iterator[Block]:
-    settings, users, items = results.settings, results.users_by_activity, results.items_by_popularity
+def _add_user_groups(page: Page, results: StudyResults) -> None:
+    users = results.users_by_activity
     sizes = [f"{label} ({size:,})" for label, size in zip(users.labels, users.sizes(), strict=True)]
     for metric in REPORTED_METRICS:
-        yield Table(
+        page.table(
             [f"{metric} by fold-in items (users)", *sizes],
             [
                 [name, *(f"{mean:.4f}" for mean in users.means(r.metrics[metric].mean(axis=0)))]
-                for name, r in settings.items()
+                for name, r in results.settings.items()
             ],
         )
-    yield Paragraph(
+
+
+def _add_item_groups(page: Page, results: StudyResults) -> None:
+    items = results.items_by_popularity
+    page.text(
         "Items by number of training users: each group has about a third of the training interactions. "
         f"Found: the share of the group's held-out items that are among the {RECALL_K} best of their user. "
         f"Coverage: the share of the catalogue that is among the {' or '.join(map(str, COVERAGE_KS))} best "
@@ -169,7 +210,7 @@ def _groups(results: StudyResults) -> Iterator[Block]:
         f"found, {label} users ({size:,} items)"
         for label, size in zip(items.labels, items.sizes(), strict=True)
     ]
-    yield Table(
+    page.table(
         ["setting", *sizes, *(f"coverage@{k}" for k in COVERAGE_KS)],
         [
             [
@@ -177,15 +218,15 @@ def _groups(results: StudyResults) -> Iterator[Block]:
                 *(f"{share:.4f}" for share in r.recall_by_popularity.mean(axis=0)),
                 *(f"{r.coverage[k].mean():.4f}" for k in COVERAGE_KS),
             ]
-            for name, r in settings.items()
+            for name, r in results.settings.items()
         ],
     )
 
 
-def _commands(results: StudyResults, command: str) -> Iterator[Block]:
-    yield Paragraph("This report:")
-    yield Code(command)
+def _add_commands(page: Page, results: StudyResults, command: str) -> None:
+    page.text("This report:")
+    page.code(command)
     others = ", ".join(map(str, results.seeds[1:]))
-    yield Paragraph("Each setting" + (f"; its other runs have --seed={others}:" if others else ":"))
-    first = [run for run in results.runs if run.seed == results.seeds[0]]
-    yield Code("\n".join(f"python scripts/train.py {' '.join(run.arguments)}" for run in first))
+    page.text("Each setting" + (f"; its other runs have --seed={others}:" if others else ":"))
+    first = [run for run in results.runs if run.seed in (None, results.seeds[0])]
+    page.code("\n".join(run.command for run in first))

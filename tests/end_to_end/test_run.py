@@ -9,8 +9,8 @@ import shutil
 
 import numpy as np
 import pytest
-from interactions import hold_out, latent_taste_interactions
 
+from interactions import hold_out, latent_taste_interactions
 from multvae_tf import Items, LinearAnnealing, MultVAE, Run, RunError, SettingError, TrainingConfig, train
 from multvae_tf.evaluation import rank_by_popularity
 from multvae_tf.run import DataInfo

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse
-from interactions import hold_out, random_interactions
 
+from interactions import hold_out, random_interactions
 from multvae_tf import LinearAnnealing, MultDAE, MultVAE, RunError, SettingError, TrainingConfig, train
 from recvae_tf import CompositePrior, DenseEncoder, GaussianPrior, RecVAE
 
