@@ -18,12 +18,7 @@ from typing import Any
 
 from absl import flags
 
-<<<<<<< HEAD
-import data_prep
-from cli import command_line, dataset_flags, models
-=======
 from cli import command_line, dataset_flags
->>>>>>> studies
 from multvae_tf.errors import RunError
 
 FLAGS = flags.FLAGS
@@ -60,24 +55,6 @@ def main(argv: list[str]) -> None:
     if FLAGS.html:
         page.require_html()
     if argv[1] == "schedules":
-<<<<<<< HEAD
-        draw_schedules()
-        return
-    path = study_file.find(argv[1], SCRIPTS / "studies")
-    spec = dataset_flags.spec_from_flags()
-    the_study = study_file.load(path, spec.name, models.flag_names(), full=FLAGS.full)
-    dataset = data_prep.prepare(spec, FLAGS.data_dir)
-    common = dataset_flags.given() | {n: FLAGS[n].value for n in ("epochs", "batch_size") if FLAGS[n].present}
-    runs = study.runs(the_study, range(1, FLAGS.seeds + 1), common, Path("runs", dataset.name))
-    train = [sys.executable, str(SCRIPTS / "train.py")]
-    StudyRunner(runs, train, [f"--data_dir={FLAGS.data_dir}"], FLAGS.parallel).run()
-    test = dataset.test
-    data = StudyData(
-        dataset.name, spec.protocol, dataset.fingerprint, dataset.train, test.fold_in, test.held_out
-    )
-    suffix = "" if spec.protocol == "strong" else f"-{spec.protocol}"
-    folder = Path(FLAGS.report_dir or f"reports/{the_study.name}-{dataset.name}{suffix}")
-=======
         from studies import schedule_page
 
         pages = schedule_page.write(Path(FLAGS.report_dir or "reports/schedules"), with_html=FLAGS.html)
@@ -99,7 +76,6 @@ def reproduce(path: Path) -> list[Path]:
     if len({data.label for _, _, data in prepared}) < len(names):
         raise RunError(f"--datasets is {','.join(names)}; it must not name a dataset twice")
     StudyRunner([run for _, runs, _ in prepared for run in runs], FLAGS.data_dir, FLAGS.parallel).run()
->>>>>>> studies
     command = shlex.join(["python", "scripts/reproduce.py", *sys.argv[1:]])
     found = {data.label: StudyResults.read(one, runs, data) for one, runs, data in prepared}
     root = Path(FLAGS.report_dir or "reports")
@@ -114,7 +90,7 @@ def reproduce(path: Path) -> list[Path]:
 
 def prepare(path: Path, dataset_name: str) -> tuple[Any, list[Any], Any]:
     """The study in the file for a dataset, its runs, and the data as far as the report looks at it."""
-    from data_prep import store
+    import data_prep
     from studies import named_settings, study, study_file
     from studies.results import StudyData
 
@@ -123,7 +99,7 @@ def prepare(path: Path, dataset_name: str) -> tuple[Any, list[Any], Any]:
     data = dataset_flags.given() | ({"dataset": dataset_name} if FLAGS.datasets else {})
     one = study_file.load(path, spec.name, named_settings.MODELS, named_settings.resolved, full=FLAGS.full)
     one = one.only(FLAGS.only) if FLAGS.only else one
-    dataset = store.prepare(spec, FLAGS.data_dir)
+    dataset = data_prep.prepare(spec, FLAGS.data_dir)
     common = {name: FLAGS[name].value for name in ("epochs", "batch_size") if FLAGS[name].present}
     root, seeds = Path("runs", dataset.name), range(1, FLAGS.seeds + 1)
     runs = study.plan(one, seeds, data, common, root, named_settings.names_read)

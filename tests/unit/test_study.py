@@ -5,15 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import models
 from multvae_tf.errors import RunError
-<<<<<<< HEAD
-from multvae_tf.report import PUBLISHED
-from studies import study, study_file
-=======
 from multvae_tf.papers import PUBLISHED
 from studies import named_settings, study, study_file
->>>>>>> studies
 
 STUDIES = sorted((Path(__file__).parents[2] / "scripts" / "studies").glob("*.json"))
 NAMES = {

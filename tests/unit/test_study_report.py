@@ -6,36 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-<<<<<<< HEAD
-
-from multvae_tf.schedules import ConstantBeta, LinearAnnealing, PerUserBeta
-from studies import document, figures
-from studies.document import Code, Figure, Heading, Paragraph, Table
-from studies.results import SettingResults
-from studies.study import Setting
-
-
-def test_blocks_are_written_as_markdown_and_escaped_as_html(tmp_path):
-    blocks = [
-        Heading("A & B", level=1), Paragraph("x < y"), Table(["a", "b"], [["|x|", "<1>"]]),
-        Code("cp a b && c"),
-        Figure("drawing", '<svg xmlns="http://www.w3.org/2000/svg"><path d="M 0 0"/></svg>', "It shows <>."),
-    ]  # fmt: skip
-    document.write(blocks, tmp_path / "new")
-    assert (tmp_path / "new" / "README.md").read_text() == (
-        "# A & B\n\nx < y\n\n| a | b |\n| --- | ---: |\n| \\|x\\| | <1> |\n\n```\ncp a b && c\n```\n\n"
-        "![drawing](drawing.svg)\n\nIt shows <>.\n"
-    )
-    page = (tmp_path / "new" / "report.html").read_text()
-    for part in ("<h1>A &amp; B</h1>", "<p>x &lt; y</p>", "<td>|x|</td><td>&lt;1&gt;</td>",
-                 "cp a b &amp;&amp; c", '<svg><path d="M 0 0"/></svg>', "It shows &lt;&gt;."):  # fmt: skip
-        assert part in page
-    assert (tmp_path / "new" / "drawing.svg").read_text().startswith("<svg xmlns")
-
-
-def results(*histories):
-    return SettingResults(Setting("s", "multvae", {}, {}), {}, list(histories), np.empty((0, 0)), {})
-=======
 import scipy.sparse
 
 from multvae_tf.schedules import ConstantBeta, LinearAnnealing, PerUserBeta
@@ -44,7 +14,6 @@ from studies.results import SettingResults, StudyData, StudyResults
 
 NUM_USERS, NUM_ITEMS = 40, 12
 HOSTILE = "a|b <script>alert(1)</script> $x$"
->>>>>>> studies
 
 
 def rows(**columns):

@@ -10,21 +10,12 @@ import threading
 import time
 
 import pytest
-<<<<<<< HEAD
-
-from multvae_tf.errors import RunError
-from studies import study
-from studies.runner import StudyRunner
-
-# Notes how it was called; then does as the "run" of its latent_dim says, and writes the last file of a run.
-=======
 
 from multvae_tf.errors import RunError
 from studies import study
 from studies.runner import StudyRunner
 
 # Notes how it was called; then does as the run's latent_dim says, and writes the last file of a run.
->>>>>>> studies
 STAND_IN = """
 import json, os, pathlib, signal, sys, time
 job = json.loads(sys.argv[1])
