@@ -35,12 +35,12 @@ setup(
         "tensorflow-datasets",
         "tensorflow-serving-api>=2.19",  # the messages of the warmup file
         "tqdm",
+        "urllib3>=2",
     ],
     extras_require={
         "database": ["adbc-driver-postgresql", "adbc-driver-sqlite", "duckdb"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "report": ["markdown-it-py"],
-        "serving": ["tensorflow-serving-api>=2.19"],
         "test": [
             "adbc-driver-postgresql",
             "adbc-driver-sqlite",
@@ -54,6 +54,7 @@ setup(
             "pytest-xdist",
             "pyyaml",
             "ruff",
+            "trustme",
         ],
     },
 )
