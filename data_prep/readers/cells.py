@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 Ids: TypeAlias = np.ndarray | pa.Array
 _EXACT_BITS = {16: 11, 32: 24, 64: 53}  # up to which a float holds every integer
 _MOST_DIGITS = 18
+_NUMERIC = pa.decimal256(76, 20)
 _TRUE, _FALSE = ("true", "t", "yes", "y"), ("false", "f", "no", "n")
 _DECIMAL_COMMA = r"^[+-]?[0-9]+,[0-9]+$"
 _THOUSANDS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+$"
@@ -37,7 +38,8 @@ def plain(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if isinstance(column, pa.ExtensionArray):
-        return plain(column.storage)
+        is_numeric = getattr(column.type, "type_name", "") == "numeric"  # of PostgreSQL, which comes as text
+        return column.storage.cast(_NUMERIC) if is_numeric else plain(column.storage)
     kind = column.type
     if pa.types.is_dictionary(kind):
         return plain(column.dictionary_decode())
