@@ -72,11 +72,15 @@ def ids(column: pa.Array) -> Ids:
         BadCellError: an id is null, empty, no text, or a number that is no integer.
     """
     column = plain(column)
-    _refuse(column, pc.is_null(column), "an id")
+    if column.null_count:
+        _refuse(column, pc.is_null(column), "an id")
+    numbers = integers(column) if pa.types.is_string(column.type) else None
+    if numbers is not None:
+        return numbers
     text = _id_text(column)
     if isinstance(text, np.ndarray):
         return text
-    numbers = integers(text)
+    numbers = None if pa.types.is_string(column.type) else integers(text)
     if numbers is not None:
         return numbers
     _refuse(text, pc.equal(pc.binary_length(text), 0), "an id")
@@ -219,8 +223,9 @@ def ratings(column: pa.Array, threshold: float | None, decimal: str | None = Non
     if not (_is_number(column.type)):
         raise BadCellError(None, f"is of type {column.type}; ratings must be numbers, or true and false")
     values = column.cast(pa.float64(), safe=False)
-    _refuse(column, pc.invert(pc.is_finite(values)), "a finite number")
-    numbers = values.to_numpy()
+    numbers = values.to_numpy(zero_copy_only=False)
+    if column.null_count or not np.isfinite(numbers).all():
+        _refuse(column, pc.invert(pc.is_finite(values)), "a finite number")
     if form == "whole" and (numbers != np.rint(numbers)).any():
         form = "point"
     return Ratings(None if threshold is None else numbers > threshold, form)
