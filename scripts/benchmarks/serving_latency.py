@@ -48,7 +48,6 @@ def measure(
     """
     from multvae_tf import Items, MultVAE
     from multvae_tf.serving.export import export_model
-    from multvae_tf.serving.items import Items
 
     model = MultVAE(num_items)
     kernel = model.decoder_layers[-1].kernel.numpy()
