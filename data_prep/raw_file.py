@@ -1,14 +1,17 @@
-"""A raw file, plain or inside an archive, read as a stream of bytes with a progress bar."""
+"""A raw file, plain, compressed or inside a .zip, read as a stream of bytes with a progress bar."""
 
+import bz2
 import contextlib
 import dataclasses
 import gzip
+import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
+import pyarrow as pa
 from tqdm import tqdm
 
 from data_prep.errors import DataError
@@ -16,13 +19,31 @@ from data_prep.errors import DataError
 _SHOW_PROGRESS_AFTER = 2.0  # seconds
 
 
+def _zstandard(file: IO[bytes]) -> Any:
+    return pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+
+
+_DECOMPRESS: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".zst": _zstandard,
+}
+COMPRESSED_SUFFIXES = (*_DECOMPRESS, ".zip")
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
+
+
 @dataclasses.dataclass(frozen=True)
 class RawFile:
-    """A file, or a member of a .zip; what ends with .gz is decompressed while it is read.
+    """A file, or a member of a .zip; what ends with .gz, .bz2, .xz or .zst is decompressed while it is read.
 
     Attributes:
         path: of the file or of the archive.
         member: name within the archive; '' where the file itself is meant.
+
+    Example:
+        >>> with RawFile(Path("ratings.csv.gz")).open() as stream:
+        ...     header = stream.read(80)
     """
 
     path: Path
@@ -33,8 +54,19 @@ class RawFile:
 
     @property
     def name(self) -> str:
-        """The last part of its name, without .gz."""
-        return Path(self.member or self.path).name.removesuffix(".gz")
+        """The last part of its name, without the suffix of the compression."""
+        name = Path(self.member or self.path).name
+        return name.removesuffix(self._compression)
+
+    @property
+    def _compression(self) -> str:
+        suffix = Path(self.member or self.path).suffix
+        return suffix if suffix in _DECOMPRESS else ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the file on the disk has the content as it is."""
+        return not (self.member or self._compression)
 
     @property
     def identity(self) -> list[str | int]:
@@ -54,7 +86,7 @@ class RawFile:
                 if self.member:
                     archive = stack.enter_context(zipfile.ZipFile(self.path))
                     total = archive.getinfo(self.member).file_size
-                    file = stack.enter_context(archive.open(self.member))
+                    file = stack.enter_context(self._member_of(archive))
                 else:
                     total = self.path.stat().st_size
                     file = stack.enter_context(self.path.open("rb"))
@@ -63,13 +95,30 @@ class RawFile:
                         file, "read", total=total, desc=f"Reading {self.name}", delay=_SHOW_PROGRESS_AFTER
                     )
                 )
-                if (self.member or self.path.name).endswith(".gz"):
-                    file = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
+                if self._compression:
+                    file = stack.enter_context(_DECOMPRESS[self._compression](file))
                 yield file
-        except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+        except _DAMAGED as error:
             raise DataError(f"{self} is a damaged or truncated archive: {error}") from error
         except OSError as error:
+            if self._compression and error.errno is None:
+                raise DataError(f"{self} is a damaged or truncated archive: {error}") from error
             raise DataError(f"{self} cannot be read: {error.strerror or error}") from error
+
+    def _member_of(self, archive: zipfile.ZipFile) -> IO[bytes]:
+        try:
+            return archive.open(self.member)
+        except RuntimeError as error:  # it has a password, or a compression that Python does not know
+            raise DataError(f"{self} cannot be read: {error}") from error
+
+    def read(self) -> bytes:
+        """The whole content, decompressed.
+
+        Raises:
+            DataError: as `open`.
+        """
+        with self.open() as stream:
+            return stream.read()
 
 
 def only_member(path: Path, suffixes: tuple[str, ...]) -> RawFile:

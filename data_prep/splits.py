@@ -8,13 +8,15 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import scipy.sparse
 
-from data_prep.catalogue import DatasetSpec
 from data_prep.errors import DataError
+from data_prep.spec import DatasetSpec
 from data_prep.table import InteractionTable
 
 _FEWEST_TO_SPLIT = 5
+_FEWEST_FOR_VALIDATION_BY_TIME = 6
 _HELD_OUT_FRACTION = 0.2
 _MOST_HELDOUT_USERS = 10_000
 
@@ -51,8 +53,8 @@ class Split:
     """A dataset in its parts.
 
     Attributes:
-        user_ids: raw ids by position: the order of the permuted users under `strong`.
-        item_ids: raw ids by position: the order of first appearance in the training rows.
+        user_ids: raw ids by position, string: the order of the permuted users under `strong`.
+        item_ids: raw ids by position, string: the order of first appearance in the training rows.
         train: rows of the users 0 to num_train_users - 1.
         validation: of the users in `validation_users`, a half-open range of positions.
         test: likewise in `test_users`.
@@ -60,10 +62,11 @@ class Split:
         validation_users: first and end.
         test_users: first and end.
         counts: users, items, events after the filters, duplicates, and more, for the manifest.
+        description: what was read and how, in a line for a person.
     """
 
-    user_ids: np.ndarray
-    item_ids: np.ndarray
+    user_ids: pa.StringArray
+    item_ids: pa.StringArray
     train: Rows
     validation: HeldOutRows
     test: HeldOutRows
@@ -71,31 +74,77 @@ class Split:
     validation_users: tuple[int, int]
     test_users: tuple[int, int]
     counts: dict[str, int]
+    description: str = ""
 
 
-def split(table: InteractionTable, spec: DatasetSpec, source: str) -> Split:
+@dataclasses.dataclass(frozen=True)
+class HeldOutIds:
+    """The users whom another dataset holds out.
+
+    Attributes:
+        validation: raw ids, in the order of that dataset.
+        test: likewise.
+    """
+
+    validation: list[str]
+    test: list[str]
+
+
+def split(
+    table: InteractionTable, spec: DatasetSpec, source: str, held_out: HeldOutIds | None = None
+) -> Split:
     """Filters the positives and splits them by the spec's protocol.
 
     Args:
         table: the positives in raw order.
         spec: filters, protocol, held-out users, seed.
         source: what was read, for messages.
+        held_out: who is to be held out; None draws them. The temporal protocol holds out nobody.
 
     Raises:
         DataError: nothing is left after the filters, there are too few users for the held-out count, or the
             temporal protocol has no timestamps.
     """
-    duplicates = table.num_duplicates
+    duplicates, contradictions = table.num_duplicates, table.num_contradictions
     table = _filtered(table, spec, source)
     counts = {
         "users": len(table.user_ids),
-        "items": len(np.unique(table.items)),
+        "items": int(np.count_nonzero(np.bincount(table.items))),
         "events": len(table.users),
         "duplicates": duplicates,
+        "contradicting_pairs": contradictions,
     }
     if spec.protocol == "temporal":
-        return _temporal(table, source, counts)
-    return _strong(table, spec, source, counts)
+        result = _temporal(table, source, counts)
+    else:
+        result = _strong(table, spec, source, counts, held_out)
+    return dataclasses.replace(result, description=table.description)
+
+
+def require_something_to_predict(result: Split, source: str, protocol: str) -> None:
+    """Refuses a split by which a model could not be chosen or tested.
+
+    Raises:
+        DataError: none of the validation users, or none of the test users, has a held-out item.
+    """
+    fewest = {
+        ("strong", "validation"): _FEWEST_TO_SPLIT,
+        ("strong", "test"): _FEWEST_TO_SPLIT,
+        ("temporal", "validation"): _FEWEST_FOR_VALIDATION_BY_TIME,
+        ("temporal", "test"): 2,
+    }
+    for part, users, rows in (
+        ("validation", result.validation_users, result.validation),
+        ("test", result.test_users, result.test),
+    ):
+        if not len(rows.held_out.users):
+            raise DataError(
+                f"{source}: none of the {users[1] - users[0]:,} {part} users has a held-out item "
+                f"({protocol} needs "
+                f"users with {fewest[protocol, part]} or more items, and items that training users have "
+                f"too); get "
+                "longer histories, hold out more users with heldout_users=, or choose another protocol="
+            )
 
 
 def _filtered(table: InteractionTable, spec: DatasetSpec, source: str) -> InteractionTable:
@@ -112,19 +161,32 @@ def _filtered(table: InteractionTable, spec: DatasetSpec, source: str) -> Intera
         )
     position = np.cumsum(kept, dtype=np.int32) - 1
     table = table.select(kept[table.users])
-    return dataclasses.replace(table, users=position[table.users], user_ids=table.user_ids[kept])
+    return dataclasses.replace(
+        table, users=position[table.users], user_ids=table.user_ids.filter(pa.array(kept))
+    )
 
 
-def _strong(table: InteractionTable, spec: DatasetSpec, source: str, counts: dict[str, int]) -> Split:
+def _strong(
+    table: InteractionTable,
+    spec: DatasetSpec,
+    source: str,
+    counts: dict[str, int],
+    held_out_ids: HeldOutIds | None,
+) -> Split:
     num_users = len(table.user_ids)
-    heldout = spec.heldout_users or min(max(num_users // 10, 1), _MOST_HELDOUT_USERS)
-    num_train = num_users - 2 * heldout
+    permuted = np.random.RandomState(spec.split_seed).permutation(num_users)
+    if held_out_ids is None:
+        heldout = spec.heldout_users or min(max(num_users // 10, 1), _MOST_HELDOUT_USERS)
+        num_validation = num_test = heldout
+    else:
+        permuted, num_validation, num_test = _with_old_ones_last(table.user_ids, permuted, held_out_ids)
+        heldout = num_test
+    num_train = num_users - num_validation - num_test
     if num_train < 1:
         raise DataError(
             f"{source} has {num_users:,} users after the filters: too few to hold out {heldout:,} for "
-            "validation and as many for the test; set --heldout_users"
+            "validation and as many for the test; set heldout_users=NUMBER"
         )
-    permuted = np.random.RandomState(spec.split_seed).permutation(num_users)
     position = np.empty(num_users, np.int32)
     position[permuted] = np.arange(num_users, dtype=np.int32)
 
@@ -133,31 +195,44 @@ def _strong(table: InteractionTable, spec: DatasetSpec, source: str, counts: dic
     table = dataclasses.replace(table, items=item_number[table.items])
     known = table.items >= 0
 
-    def held_out(first: int) -> HeldOutRows:
+    def held_out(first: int, count: int) -> HeldOutRows:
         place = position[table.users]
-        part = table.select(known & (first <= place) & (place < first + heldout))
+        part = table.select(known & (first <= place) & (place < first + count))
         fold_in, held = _fold_in(part, spec.split_seed)
         return HeldOutRows(_rows(fold_in, position), _rows(held, position))
 
     return Split(
-        user_ids=table.user_ids[permuted],
+        user_ids=table.user_ids.take(pa.array(permuted)),
         item_ids=item_ids,
         train=_rows(table.select(is_train), position),
-        validation=held_out(num_train),
-        test=held_out(num_train + heldout),
+        validation=held_out(num_train, num_validation),
+        test=held_out(num_train + num_validation, num_test),
         num_train_users=num_train,
-        validation_users=(num_train, num_train + heldout),
-        test_users=(num_train + heldout, num_users),
+        validation_users=(num_train, num_train + num_validation),
+        test_users=(num_train + num_validation, num_users),
         counts=counts | {"train_users": num_train, "heldout_users": heldout, "train_items": len(item_ids)},
     )
 
 
-def _items_of_training(table: InteractionTable, is_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _with_old_ones_last(
+    user_ids: pa.StringArray, permuted: np.ndarray, old: HeldOutIds
+) -> tuple[np.ndarray, int, int]:
+    """The order of users with those held out before at its end, and how many there are of either kind."""
+    place = {raw: code for code, raw in enumerate(user_ids.to_pylist())}
+    validation = [place[raw] for raw in old.validation if raw in place]
+    test = [place[raw] for raw in old.test if raw in place]
+    is_held_out = np.zeros(len(permuted), bool)
+    is_held_out[validation + test] = True
+    order = np.concatenate([permuted[~is_held_out[permuted]], np.array(validation + test, np.int64)])
+    return order, len(validation), len(test)
+
+
+def _items_of_training(table: InteractionTable, is_train: np.ndarray) -> tuple[pa.StringArray, np.ndarray]:
     """Raw ids in the order of first appearance, and the number of each item code, -1 where untrained."""
     order = pd.unique(table.items[is_train])
     number = np.full(len(table.item_ids), -1, np.int32)
     number[order] = np.arange(len(order), dtype=np.int32)
-    return table.item_ids[order], number
+    return table.item_ids.take(pa.array(order)), number
 
 
 def _rows(table: InteractionTable, position: np.ndarray) -> Rows:
@@ -187,7 +262,7 @@ def _temporal(table: InteractionTable, source: str, counts: dict[str, int]) -> S
     order. Fold-in is all that came before. Items that no training row has are dropped.
     """
     if table.timestamps is None:
-        raise DataError(f"{source} has no timestamps, which --protocol=temporal needs")
+        raise DataError(f"{source} has no timestamps, which protocol=temporal needs")
     by_time = table.select(np.lexsort((table.timestamps, table.users)))
     lengths = np.bincount(by_time.users)
     rank = np.arange(len(by_time.users)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
+from multvae_tf.errors import check
+
 
 class Interactions(NamedTuple):
     """The items of a batch of users, as the rows of a CSR matrix without values.
@@ -212,9 +214,11 @@ def evaluation_batches(
 
     Raises:
         ValueError: the shapes differ.
+        SettingError: batch_size is less than 1.
     """
     if fold_in.shape != held_out.shape:
         raise ValueError(f"fold_in has shape {fold_in.shape}, held_out {held_out.shape}: they must agree")
+    check(batch_size >= 1, "batch_size", batch_size, "at least 1")
     gather_fold_in, gather_held_out = _RowGather(fold_in), _RowGather(held_out)
     rows = tf.data.Dataset.range(fold_in.shape[0]).batch(batch_size)
     return rows.map(
@@ -223,6 +227,11 @@ def evaluation_batches(
 
 
 def interaction_batches(matrix: scipy.sparse.csr_matrix, batch_size: int) -> tf.data.Dataset:
-    """Users in matrix order, as `Interactions`."""
+    """Users in matrix order, as `Interactions`.
+
+    Raises:
+        SettingError: batch_size is less than 1.
+    """
+    check(batch_size >= 1, "batch_size", batch_size, "at least 1")
     rows = tf.data.Dataset.range(matrix.shape[0]).batch(batch_size)
     return rows.map(_RowGather(matrix), num_parallel_calls=1).prefetch(2)

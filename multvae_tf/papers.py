@@ -27,16 +27,19 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         OTHER: {},
     },
     # Steck 2019, section 4.
-    "ease": {"ml20m": {"l2": 500.0}, "netflix": {"l2": 1000.0}, "msd": {"l2": 200.0}, OTHER: {}},
+    "ease": {"ml20m": {"l2": 500.0}, "netflix": {"l2": 1000.0}, "msd": {"l2": 200.0}, OTHER: {"l2": None}},
     # The settings in the public code of Moon et al. 2023, for MSD with dropout .25.
     "edlae": {
         "ml20m": {"l2": 300.0, "dropout_rate": 0.33},
         "netflix": {"l2": 500.0, "dropout_rate": 0.33},
         "msd": {"l2": 70.0, "dropout_rate": 0.25},
-        OTHER: {},
+        OTHER: {"l2": None, "dropout_rate": None},
     },
     # Moon et al. 2023 for ML-20M.
-    "rdlae": {"ml20m": {"l2": 1000.0, "dropout_rate": 0.2, "max_self_weight": 0.6}, OTHER: {}},
+    "rdlae": {
+        "ml20m": {"l2": 1000.0, "dropout_rate": 0.2, "max_self_weight": 0.6},
+        OTHER: {"l2": None, "dropout_rate": None, "max_self_weight": None},
+    },
     "elsa": {OTHER: {"epochs": 20}},
     "slim": {OTHER: {}},
     "itemknn": {OTHER: {}},

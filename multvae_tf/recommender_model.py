@@ -170,7 +170,7 @@ class RecommenderModel(keras.Model):
             and the standard error of that mean.
 
         Raises:
-            SettingError: the data does not fit the model.
+            SettingError: the data does not fit the model, or batch_size is less than 1.
             RunError: no user has a held-out item.
         """
         if isinstance(x, tf.data.Dataset):
@@ -209,7 +209,7 @@ class RecommenderModel(keras.Model):
             float32 [num_users, num_items]; items that the users have have scores too.
 
         Raises:
-            SettingError: the data does not fit the model.
+            SettingError: the data does not fit the model, or batch_size is less than 1.
         """
         if not isinstance(x, tf.data.Dataset):
             x = interaction_batches(checked_csr(x, "x", self.num_items), batch_size)
@@ -237,7 +237,7 @@ class RecommenderModel(keras.Model):
             k unseen items the rest is `ranking.NO_ITEM`, -1, with the score `ranking.NO_ITEM_SCORE`, -3e38.
 
         Raises:
-            SettingError: the data does not fit the model, or k is less than 1.
+            SettingError: the data does not fit the model, or k or batch_size is less than 1.
         """
         check(k >= 1, "k", k, "at least 1")
         matrix, width = checked_csr(x, "x", self.num_items), min(k, self.num_items)

@@ -57,6 +57,12 @@ def fused_update(
     return update
 
 
+def check_unused(optimizer: str | keras.optimizers.Optimizer, field: str) -> None:
+    """Raises `SettingError` naming the field if an optimizer has its state for some weights already."""
+    if isinstance(optimizer, keras.optimizers.Optimizer) and optimizer.built:
+        raise SettingError(field, "is in use already; make a new one")
+
+
 class TrainableModel(RecommenderModel):
     """A `RecommenderModel` that is trained by gradients, batch by batch.
 
@@ -119,12 +125,11 @@ class TrainableModel(RecommenderModel):
             run_eagerly: as of `keras.Model.compile`, for debugging.
 
         Raises:
-            SettingError: the optimizer is in use for another model.
+            SettingError: the optimizer is in use already.
         """
         if optimizer is None:
             optimizer = adam(self.default_learning_rate)
-        if isinstance(optimizer, keras.optimizers.Optimizer) and optimizer.built:
-            raise SettingError("optimizer", "is in use for another model already; make a new one")
+        check_unused(optimizer, "optimizer")
         super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution, run_eagerly=run_eagerly)
         self.optimizer.build(self.optimized_variables)
 

@@ -11,7 +11,7 @@ from multvae_tf.errors import check
 from multvae_tf.layers import SparseRows, drop_items, l2_normalize, reparameterize
 from multvae_tf.losses import Likelihood
 from multvae_tf.schedules import BetaSchedule, PerUserBeta, checked_beta
-from multvae_tf.trainable_model import fused_update
+from multvae_tf.trainable_model import check_unused, fused_update
 from recvae_tf.encoder import DenseEncoder, Encoder, torch_linear
 from recvae_tf.prior import CompositePrior, Prior, log_normal
 
@@ -161,10 +161,14 @@ class RecVAE(Autoencoder):
             optimizer: of the encoder and the prior; None means the paper's Adam.
             decoder_optimizer: of the decoder; None means one with the same settings.
             **kwargs: `steps_per_execution`, `run_eagerly`.
+
+        Raises:
+            SettingError: an optimizer is in use already, or is to be both.
         """
         super().compile(optimizer, **kwargs)
         if decoder_optimizer is None:
             decoder_optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+        check_unused(decoder_optimizer, "decoder_optimizer")
         self.decoder_optimizer = keras.optimizers.get(decoder_optimizer)
         self.decoder_optimizer.build(self.decoder.trainable_variables)
 

@@ -15,7 +15,7 @@ from cli import command_line, dataset_flags, stored_runs
 from multvae_tf.errors import RunError
 
 if TYPE_CHECKING:
-    from data_prep.store import HeldOutUsers, PreparedDataset
+    from data_prep.dataset import HeldOutUsers, PreparedDataset
     from multvae_tf import Run
 
 FLAGS = flags.FLAGS
@@ -29,12 +29,12 @@ with command_line.flag_group("run"):
 def main(_: list[str]) -> None:
     """Prints the table of the validation and the test users."""
     command_line.import_tensorflow()
-    from data_prep import store
+    import data_prep
     from multvae_tf import report
 
     run = stored_runs.chosen_run()
     if FLAGS["dataset"].present:
-        dataset = store.prepare(dataset_flags.spec_from_flags(), FLAGS.data_dir)
+        dataset = data_prep.prepare(dataset_flags.spec_from_flags(), FLAGS.data_dir)
         require_unseen_users(run, dataset)
     else:
         stored_runs.require_same_data(run)

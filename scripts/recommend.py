@@ -74,12 +74,12 @@ def open_run(run: RunFolder) -> Recommender:
     """The model of a run; its dataset is looked up only for a user of whom nothing is known."""
     import numpy as np
 
+    import data_prep
     from cli import models
-    from data_prep import store
     from multvae_tf.serving.local import RunRecommender
 
     def item_popularity() -> np.ndarray:
-        train = store.load(run.read_settings()["dataset"]["folder"]).train
+        train = data_prep.load(run.read_settings()["dataset"]["folder"]).train
         return np.bincount(train.indices, minlength=train.shape[1])
 
     return RunRecommender(models.load_model(run), *run.read_items(), item_popularity)

@@ -90,7 +90,7 @@ def reproduce(path: Path) -> list[Path]:
 
 def prepare(path: Path, dataset_name: str) -> tuple[Any, list[Any], Any]:
     """The study in the file for a dataset, its runs, and the data as far as the report looks at it."""
-    from data_prep import store
+    import data_prep
     from studies import named_settings, study, study_file
     from studies.results import StudyData
 
@@ -99,7 +99,7 @@ def prepare(path: Path, dataset_name: str) -> tuple[Any, list[Any], Any]:
     data = dataset_flags.given() | ({"dataset": dataset_name} if FLAGS.datasets else {})
     one = study_file.load(path, spec.name, named_settings.MODELS, named_settings.resolved, full=FLAGS.full)
     one = one.only(FLAGS.only) if FLAGS.only else one
-    dataset = store.prepare(spec, FLAGS.data_dir)
+    dataset = data_prep.prepare(spec, FLAGS.data_dir)
     common = {name: FLAGS[name].value for name in ("epochs", "batch_size") if FLAGS[name].present}
     root, seeds = Path("runs", dataset.name), range(1, FLAGS.seeds + 1)
     runs = study.plan(one, seeds, data, common, root, named_settings.names_read)

@@ -19,10 +19,11 @@ from absl import flags
 
 import multvae_tf
 from cli import command_line, dataset_flags, model_flags, served_models, stored_runs
+from data_prep.database_url import without_secrets
 from multvae_tf.errors import RunError
 
 if TYPE_CHECKING:
-    from data_prep.store import PreparedDataset
+    from data_prep import PreparedDataset
     from multvae_tf import Run
 
 FLAGS = flags.FLAGS
@@ -62,13 +63,13 @@ def main(_: list[str]) -> None:
 
 def trained() -> tuple["Run", "PreparedDataset"]:
     """Prepares the dataset, makes the model that the flags describe, and trains it into a new run."""
-    from data_prep import store
+    import data_prep
 
     stored = stored_runs.take_settings_file(FLAGS.config) if FLAGS.config else None
     spec = dataset_flags.spec_from_flags()
     settings = model_flags.settings(spec.name, stored)
     config = settings.training()
-    dataset = store.prepare(spec, FLAGS.data_dir)
+    dataset = data_prep.prepare(spec, FLAGS.data_dir)
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     seed = settings.values.get("seed", 0)
     name = f"{started}-{os.getpid()}-seed{seed}"
@@ -103,7 +104,7 @@ def train(model: Any, dataset: "PreparedDataset", folder: str | Path, config: An
         items=multvae_tf.Items.of(dataset.item_ids, dataset.item_titles, dataset.train.getnnz(axis=0)),
         data=stored_runs.record_of(dataset),
         resume=FLAGS.resume,
-        command=shlex.join(["python", *sys.argv]),
+        command=without_secrets(shlex.join(["python", *sys.argv])),
     )
 
 

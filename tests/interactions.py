@@ -14,11 +14,6 @@ def as_interactions(matrix):
 
 def single_user(items):
     """A batch of one user with these item numbers."""
-    return Interactions(tf.constant(items, tf.int32, [len(items)]), tf.constant([0, len(items)], tf.int32))
-
-
-def single_user(items):
-    """A batch of one user with these item numbers."""
     return Interactions(
         tf.constant(items, tf.int32, shape=[len(items)]), tf.constant([0, len(items)], tf.int32)
     )

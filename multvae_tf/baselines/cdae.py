@@ -70,8 +70,8 @@ class CDAE(MultDAE):
         >>> model = CDAE(num_items=20, latent_dim=4)
         >>> model.compile()
         >>> history = model.fit(x, epochs=2, batch_size=10, verbose=0)
-        >>> model.user_vectors.shape
-        (50, 4)
+        >>> model.user_vectors.shape.as_list()
+        [50, 4]
 
     Deviations: of Wu et al. as in Liang et al. 2018: tanh instead of the sigmoid, all zeros instead of a
     sample of them, Adam and batches of users; the input is L2-normalised, as that of the other autoencoders.

@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,12 +13,15 @@ from multvae_tf.errors import check
 from multvae_tf.evaluation import Estimate, rank_users
 from multvae_tf.linear import gram
 from multvae_tf.linear.closed_form import solve_in_place
-from multvae_tf.linear.ease import ClosedFormModel
 from multvae_tf.linear.solved_model import dense_scores
 from multvae_tf.ranking import MONITORED, Ranking, rank_batch
 from multvae_tf.recommender_model import Matrix, checked_csr, checked_held_out
 
-Model = TypeVar("Model", bound=ClosedFormModel)
+if TYPE_CHECKING:
+    from multvae_tf.linear.ease import ClosedFormModel
+
+Model = TypeVar("Model", bound="ClosedFormModel")
+Tried = list[tuple[dict[str, float], dict[str, Estimate]]]
 
 
 class Choice(NamedTuple):
@@ -32,7 +35,7 @@ class Choice(NamedTuple):
 
     model: Any
     settings: dict[str, float]
-    tried: list[tuple[dict[str, float], dict[str, Estimate]]]
+    tried: Tried
 
 
 def choose(
@@ -71,27 +74,53 @@ def choose(
         >>> choice.model.l2 == choice.settings["l2"]
         True
     """
-    matrix = checked_csr(x, "x", model.num_items)
+    common_users = gram.gram_matrix(checked_csr(x, "x", model.num_items))
+    tried = try_all(model, grid, common_users, validation_data, batch_size=batch_size, verbose=verbose)
+    settings = best_of(tried)
+    chosen = type(model).from_config({**model.get_config(), **settings})
+    chosen.solve_gram(common_users)
+    return Choice(chosen, settings, tried)
+
+
+def best_of(tried: Tried) -> dict[str, float]:
+    """The settings with the best validation NDCG@100, of equal ones the first."""
+    return max(tried, key=lambda settings_and_found: settings_and_found[1][MONITORED].mean)[0]
+
+
+def try_all(
+    model: "ClosedFormModel",
+    grid: Mapping[str, Sequence[float]],
+    common_users: np.ndarray,
+    validation_data: tuple[Matrix, Matrix],
+    *,
+    batch_size: int,
+    verbose: int | str,
+) -> Tried:
+    """Solves for every combination of settings: their metrics on the validation users.
+
+    Args:
+        model: as of `choose`.
+        grid: as of `choose`.
+        common_users: the Gram matrix, float32 [num_items, num_items]; it is not changed.
+        validation_data: as of `choose`.
+        batch_size: as of `choose`.
+        verbose: as of `choose`.
+    """
     fold_in, hidden = checked_held_out(*validation_data, model.num_items)
-    candidates = _combinations(model, grid)
 
     @tf.function(reduce_retracing=True)
     def rank(weights: tf.Tensor, batch: HeldOutBatch) -> Ranking:
         return rank_batch(dense_scores(weights, batch.fold_in), model.num_items, batch)
 
-    common_users = gram.gram_matrix(matrix)
-    tried = []
-    for settings, candidate in candidates:
+    tried: Tried = []
+    for settings, candidate in _combinations(model, grid):
         weights = _shared(_solution(candidate, gram.copy(common_users)))
         found = rank_users(functools.partial(rank, weights), fold_in, hidden, batch_size).estimates()
         del weights
         tried.append((settings, found))
         if verbose != 0:
             print(f"{type(model).__name__} {settings}: validation {MONITORED} {found[MONITORED]}", flush=True)
-    best = max(range(len(tried)), key=lambda number: tried[number][1][MONITORED].mean)
-    settings, chosen = candidates[best]
-    chosen.solve_gram(common_users)
-    return Choice(chosen, settings, tried)
+    return tried
 
 
 def _combinations(model: Model, grid: Mapping[str, Sequence[float]]) -> list[tuple[dict[str, float], Model]]:
@@ -104,8 +133,8 @@ def _combinations(model: Model, grid: Mapping[str, Sequence[float]]) -> list[tup
     return [(settings, type(model).from_config({**config, **settings})) for settings in combinations]
 
 
-def _solution(model: ClosedFormModel, common_users: np.ndarray) -> np.ndarray:
-    return solve_in_place(common_users, model.l2, model.dropout_rate, model.max_self_weight)
+def _solution(model: "ClosedFormModel", common_users: np.ndarray) -> np.ndarray:
+    return solve_in_place(common_users, *model.penalties)
 
 
 def _shared(weights: np.ndarray) -> tf.Tensor:

@@ -35,8 +35,9 @@ def solve_in_place(
 
     Example:
         >>> gram = np.array([[1.0, 1.0], [1.0, 2.0]], np.float32)
-        >>> np.round(solve_in_place(gram, l2=1.0), 4).tolist()
-        [[0.0, 0.3333], [0.5, 0.0]]
+        >>> print(solve_in_place(gram, l2=1.0).round(2))
+        [[0.   0.5 ]
+         [0.33 0.  ]]
 
     Deviations: in float32, where the reference programs invert in float64.
 

@@ -1,15 +1,18 @@
 """EASE, EDLAE and RDLAE: item-item weights in closed form, as Keras models."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import scipy.sparse
 
+from multvae_tf.errors import SettingError
+from multvae_tf.linear.choice import best_of, try_all
 from multvae_tf.linear.closed_form import check_settings, solve_in_place
 from multvae_tf.linear.gram import gram_matrix
 from multvae_tf.linear.solved_model import DenseItemModel
+from multvae_tf.recommender_model import Matrix, checked_csr
 
 
 class ClosedFormModel(DenseItemModel):
@@ -17,26 +20,69 @@ class ClosedFormModel(DenseItemModel):
 
     Args:
         num_items: size I of the catalogue.
-        l2: lambda.
-        dropout_rate: p.
-        max_self_weight: xi.
+        l2: lambda; None means that `fit` chooses it from `grid` by the validation users.
+        dropout_rate: p; likewise.
+        max_self_weight: xi; likewise.
         **kwargs: of `RecommenderModel`.
     """
+
+    grid: ClassVar[Mapping[str, Sequence[float]]] = {}
 
     def __init__(
         self,
         num_items: int,
         *,
-        l2: float,
-        dropout_rate: float = 0.0,
-        max_self_weight: float = 0.0,
+        l2: float | None,
+        dropout_rate: float | None = 0.0,
+        max_self_weight: float | None = 0.0,
         **kwargs: Any,
     ):
         super().__init__(num_items, **kwargs)
-        check_settings(l2, dropout_rate, max_self_weight)
+        check_settings(l2 or 0.0, dropout_rate or 0.0, max_self_weight or 0.0)
         self.l2 = l2
         self.dropout_rate = dropout_rate
         self.max_self_weight = max_self_weight
+
+    def fit(
+        self,
+        x: Matrix,
+        *,
+        batch_size: int = 500,
+        validation_data: tuple[Matrix, Matrix] | None = None,
+        verbose: int | str = "auto",
+        **others: Any,
+    ) -> keras.callbacks.History:
+        """See `SolvedModel.fit`; settings that are None are first chosen by the validation users' NDCG@100.
+
+        Raises:
+            SettingError: a setting is None, and there are no validation users.
+        """
+        open_settings = {name: values for name, values in self.grid.items() if getattr(self, name) is None}
+        if open_settings:
+            if validation_data is None:
+                raise SettingError(next(iter(open_settings)), "is None; give validation_data to choose it by")
+            gram = gram_matrix(checked_csr(x, "x", self.num_items))
+            tried = try_all(
+                self, open_settings, gram, validation_data, batch_size=batch_size, verbose=verbose
+            )
+            del gram
+            for name, value in best_of(tried).items():
+                setattr(self, name, value)
+        return super().fit(
+            x, batch_size=batch_size, validation_data=validation_data, verbose=verbose, **others
+        )
+
+    @property
+    def penalties(self) -> tuple[float, float, float]:
+        """Lambda, p and xi.
+
+        Raises:
+            SettingError: one of them is left open.
+        """
+        for name in ("l2", "dropout_rate", "max_self_weight"):
+            if getattr(self, name) is None:
+                raise SettingError(name, "is None: fit chooses it by validation_data")
+        return self.l2 or 0.0, self.dropout_rate or 0.0, self.max_self_weight or 0.0
 
     def solve(self, x: scipy.sparse.csr_matrix, say: Callable[[str], None]) -> None:
         """See `SolvedModel.solve`."""
@@ -51,7 +97,7 @@ class ClosedFormModel(DenseItemModel):
         Raises:
             RunError: there is no solution with these settings.
         """
-        self.set_item_weights(solve_in_place(gram, self.l2, self.dropout_rate, self.max_self_weight))
+        self.set_item_weights(solve_in_place(gram, *self.penalties))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -68,7 +114,8 @@ class EASE(ClosedFormModel):
 
     Args:
         num_items: size I of the catalogue.
-        l2: lambda; the paper's 500 is for ML-20M, 1,000 for Netflix, 200 for MSD. Choose it by `choose`.
+        l2: The penalty lambda of the squared weights; 500 in the paper for ML-20M, 1,000 for Netflix, 200 for
+            MSD. None (`auto`) means that `fit` chooses it by the validation users.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
 
     Raises:
@@ -90,7 +137,9 @@ class EASE(ClosedFormModel):
         Steck 2019, Embarrassingly Shallow Autoencoders for Sparse Data (WWW, arXiv 1905.03375).
     """
 
-    def __init__(self, num_items: int, *, l2: float = 500.0, **kwargs: Any):
+    grid = {"l2": (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0)}  # noqa: RUF012
+
+    def __init__(self, num_items: int, *, l2: float | None = 500.0, **kwargs: Any):
         super().__init__(num_items, l2=l2, **kwargs)
 
 
@@ -104,8 +153,10 @@ class EDLAE(ClosedFormModel):
 
     Args:
         num_items: size I of the catalogue.
-        l2: lambda; 300 in public code for ML-20M, 500 for Netflix, 70 for MSD. Choose it by `choose`.
-        dropout_rate: p; .33 in public code for ML-20M and Netflix, .25 for MSD.
+        l2: The penalty lambda of the squared weights; 300 in public code for ML-20M, 500 for Netflix, 70 for
+            MSD. None (`auto`) means that `fit` chooses it by the validation users.
+        dropout_rate: The share p of a user's items that training hides; .33 in public code for ML-20M and
+            Netflix, .25 for MSD. None (`auto`) means that `fit` chooses it by the validation users.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
 
     Raises:
@@ -126,7 +177,11 @@ class EDLAE(ClosedFormModel):
         Steck 2020, Autoencoders that don't overfit towards the Identity (NeurIPS).
     """
 
-    def __init__(self, num_items: int, *, l2: float = 300.0, dropout_rate: float = 0.33, **kwargs: Any):
+    grid = {"l2": (20.0, 60.0, 200.0, 600.0), "dropout_rate": (0.2, 0.4, 0.55)}  # noqa: RUF012
+
+    def __init__(
+        self, num_items: int, *, l2: float | None = 300.0, dropout_rate: float | None = 0.33, **kwargs: Any
+    ):
         super().__init__(num_items, l2=l2, dropout_rate=dropout_rate, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
@@ -144,9 +199,11 @@ class RDLAE(ClosedFormModel):
 
     Args:
         num_items: size I of the catalogue.
-        l2: lambda; 1,000 in the authors' settings for ML-20M.
-        dropout_rate: p; .2 there.
-        max_self_weight: xi; .6 there.
+        l2: The penalty lambda of the squared weights; 1,000 in the authors' settings for ML-20M. None
+            (`auto`) means that `fit` chooses it by the validation users.
+        dropout_rate: The share p of a user's items that training hides; .2 there. None (`auto`) likewise.
+        max_self_weight: The largest weight xi that an item may give to itself; .6 there. None (`auto`)
+            likewise.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
 
     Raises:
@@ -168,13 +225,19 @@ class RDLAE(ClosedFormModel):
         Recommendation (SIGIR, arXiv 2305.12922).
     """
 
+    grid = {  # noqa: RUF012
+        "l2": (60.0, 200.0, 600.0),
+        "dropout_rate": (0.2, 0.4),
+        "max_self_weight": (0.1, 0.3, 0.6),
+    }
+
     def __init__(
         self,
         num_items: int,
         *,
-        l2: float = 1000.0,
-        dropout_rate: float = 0.2,
-        max_self_weight: float = 0.6,
+        l2: float | None = 1000.0,
+        dropout_rate: float | None = 0.2,
+        max_self_weight: float | None = 0.6,
         **kwargs: Any,
     ):
         super().__init__(

@@ -82,9 +82,11 @@ def keep_items(gram: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def copy(gram: np.ndarray) -> np.ndarray:
-    """A copy that TensorFlow can share, as every array that this module makes."""
+    """A copy that TensorFlow can share, as every array that this module makes, of an array or of a file's."""
     duplicate = _zeros(len(gram))
-    duplicate[...] = gram
+    rows = max(1, BLOCK_ENTRIES // max(1, len(gram)))
+    for start in range(0, len(gram), rows):
+        duplicate[start : start + rows] = gram[start : start + rows]
     return duplicate
 
 

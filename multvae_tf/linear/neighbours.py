@@ -30,8 +30,10 @@ def nearest_items(x: scipy.sparse.csr_matrix, k: int, shrinkage: float = 0.0) ->
 
     Example:
         >>> x = scipy.sparse.csr_matrix([[1, 1, 0], [0, 1, 1], [0, 1, 1]])
-        >>> nearest_items(x, k=1).toarray().round(2).tolist()
-        [[0.0, 0.58, 0.0], [0.0, 0.0, 0.82], [0.0, 0.82, 0.0]]
+        >>> print(nearest_items(x, k=1).toarray().round(2))
+        [[0.   0.58 0.  ]
+         [0.   0.   0.82]
+         [0.   0.82 0.  ]]
     """
     check(k >= 1, "k", k, "at least 1")
     check(shrinkage >= 0, "shrinkage", shrinkage, "0 or more")

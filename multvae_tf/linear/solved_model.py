@@ -145,12 +145,12 @@ class DenseItemModel(SolvedModel):
         if self.item_weights is not None:
             self.item_weights.assign(shared)
             return
-        self._make_item_weights(lambda shape, dtype: shared)
-
-    def _make_item_weights(self, initializer: Any) -> None:
-        shape = (self.num_items, self.num_items)
         self.item_weights = self.add_weight(
-            name="item_weights", shape=shape, initializer=initializer, dtype="float32", trainable=False
+            name="item_weights",
+            shape=(self.num_items, self.num_items),
+            initializer=lambda shape, dtype: shared,
+            dtype="float32",
+            trainable=False,
         )
         self.built = True
 
@@ -159,16 +159,20 @@ class DenseItemModel(SolvedModel):
         self._check_fitted()
         return dense_scores(tf.convert_to_tensor(self.item_weights), x)
 
-    def prepare_loading(self) -> None:
-        """See `RecommenderModel.prepare_loading`."""
-        if not self.is_fitted:
-            self._make_item_weights("zeros")
-
     def get_build_config(self) -> dict[str, Any]:
         """Whether there are weights to load."""
         return {"is_fitted": self.is_fitted}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Makes room for the weights of a fitted model."""
+        """Lets Keras load the weights of a fitted model."""
         if config["is_fitted"]:
             self.prepare_loading()
+
+    def prepare_loading(self) -> None:
+        """See `RecommenderModel.prepare_loading`; the weights get their room when they are read."""
+        self.built = True
+
+    def load_own_variables(self, store: Any) -> None:
+        """Takes B from Keras' store, in memory for one matrix."""
+        if len(store.keys()):
+            self.set_item_weights(gram.copy(store["0"]))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from absl import app, flags, logging
 
+from cli import dataset_flags
 from data_prep.errors import DataError
 from multvae_tf.errors import RunError, SettingError
 
@@ -91,7 +92,7 @@ def run(
         except SettingError as error:
             sys.exit(f"Error: {'--' if error.field in flags.FLAGS else ''}{error}")
         except (DataError, RunError, flags.Error) as error:
-            sys.exit(f"Error: {error}")
+            sys.exit(f"Error: {dataset_flags.in_flags(str(error))}")
         except _StoppedError as stopped:
             print(f"\nStopped by {stopped.signal.name}.", file=sys.stderr)
             sys.exit(128 + stopped.signal)

@@ -1,10 +1,12 @@
 """The flags that choose a dataset, shared by the commands that take one."""
 
+import re
 from typing import Any
 
 from absl import flags
 
 from data_prep.catalogue import CATALOGUE, PROTOCOLS, DatasetSpec, resolve
+from data_prep.database_url import without_secrets
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()
@@ -20,7 +22,17 @@ _OVERRIDES = (
     "min_user_items",
     "heldout_users",
     "titles",
+    "columns",
+    "delimiter",
+    "quote",
+    "encoding",
+    "decimal",
+    "timestamp_unit",
+    "query",
+    "append",
+    "heldout_from",
 )
+_SETTING = re.compile(rf"(?<![\w-])({'|'.join(('raw_path', *_OVERRIDES))})=")
 
 
 def define() -> None:
@@ -29,7 +41,11 @@ def define() -> None:
     flags.DEFINE_string(
         "dataset",
         "demo",
-        f"{', '.join(CATALOGUE)}; or a CSV or Parquet file (plain, .gz, .zip); or a pro_sg folder.",
+        f"{', '.join(CATALOGUE)}; or files of interactions (CSV, JSON lines, Parquet, Arrow; a folder, a "
+        f"pattern or "
+        "several with commas; plain, .gz, .bz2, .xz, .zst, .zip); or a pro_sg folder; or a database with "
+        "--query: "
+        "postgresql://user@host/name, sqlite:///file, duckdb:///file, or duckdb:// for SQL over files.",
     )
     flags.DEFINE_string("data_dir", "data", "The folder of raw and prepared data.")
     flags.DEFINE_string(
@@ -62,6 +78,42 @@ def define() -> None:
     flags.DEFINE_string(
         "titles", None, "CSV with the item column and title. Default: movies.csv beside the data, if any."
     )
+    _define_form()
+    flags.DEFINE_string("query", None, "SQL whose result is read, of a database.")
+    flags.DEFINE_multi_string(
+        "append", None, "A file of new interactions; whom the old data holds out stays held out."
+    )
+    flags.DEFINE_string(
+        "heldout_from", None, "Folder of a prepared dataset: hold out the users that it holds out."
+    )
+
+
+def _define_form() -> None:
+    """How a text file is written; what is not given is recognised, and printed."""
+    recognised = "Default: it is recognised"
+    flags.DEFINE_string(
+        "columns",
+        None,
+        "Of text files without a header: user,item,rating,timestamp in their order, '-' for what is not "
+        "read; or "
+        "their positions from 1, as 1,2,4.",
+    )
+    flags.DEFINE_string(
+        "delimiter", None, f"Between the fields of a text file: one character, or tab. {recognised}."
+    )
+    flags.DEFINE_enum(
+        "quote",
+        None,
+        ['"', ""],
+        "'\"' if quotation marks enclose fields, '' if they are letters. Default: they enclose, but not "
+        "where "
+        "tabs separate.",
+    )
+    flags.DEFINE_string("encoding", None, f"Of a text file, such as windows-1252. {recognised}.")
+    flags.DEFINE_enum("decimal", None, [".", ","], f"In ratings, before the fraction. {recognised}.")
+    flags.DEFINE_enum(
+        "timestamp_unit", None, ["s", "ms", "us", "ns"], f"Of times that are numbers. {recognised}."
+    )
 
 
 def spec_from_flags() -> DatasetSpec:
@@ -75,6 +127,12 @@ def spec_from_flags() -> DatasetSpec:
 
 
 def given() -> dict[str, Any]:
-    """The flags that say which data it is, as far as they were given, by name."""
+    """The flags that say which data it is, as far as they were given, by name; passwords are left out."""
     names = ("dataset", "raw_path", *_OVERRIDES)
-    return {name: FLAGS[name].value for name in names if FLAGS[name].present}
+    found = {name: FLAGS[name].value for name in names if FLAGS[name].present}
+    return found | {"dataset": without_secrets(found["dataset"])} if "dataset" in found else found
+
+
+def in_flags(message: str) -> str:
+    """A message of the library with its settings written as flags: `encoding=...` as `--encoding=...`."""
+    return _SETTING.sub(r"--\1=", message)

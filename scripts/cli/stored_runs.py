@@ -9,12 +9,13 @@ from absl import flags
 import multvae_tf
 from cli import dataset_flags, model_flags
 from cli.settings import flat_settings
+from data_prep.dataset import spec_to_json
 from data_prep.errors import DataError
 from multvae_tf.errors import RunError
 from multvae_tf.files import read_json
 
 if TYPE_CHECKING:
-    from data_prep.store import PreparedDataset
+    from data_prep import PreparedDataset
     from multvae_tf import Run
 
 FLAGS = flags.FLAGS
@@ -70,7 +71,7 @@ def record_of(dataset: "PreparedDataset") -> Any:
         protocol=dataset.spec.protocol,
         fingerprint=dataset.fingerprint,
         folder=str(Path(dataset.folder).resolve()),
-        settings={"flags": dataset_flags.given(), "spec": dataclasses.asdict(dataset.spec)},
+        settings={"flags": dataset_flags.given(), "spec": spec_to_json(dataset.spec)},
     )
 
 
@@ -105,7 +106,7 @@ def require_same_data(run: "Run") -> None:
     for name, value in data.get("flags", {}).items():
         if not FLAGS[name].present:
             FLAGS[name].value = value
-    wanted = dataclasses.asdict(dataset_flags.spec_from_flags())
+    wanted = spec_to_json(dataset_flags.spec_from_flags())
     for name, value in data.get("spec", {}).items():
         if wanted.get(name) != value:
             raise RunError(
@@ -124,7 +125,7 @@ def dataset_of(run: "Run", data_dir: str) -> "PreparedDataset":
     Raises:
         RunError: it is not found, or was changed.
     """
-    from data_prep import store
+    import data_prep
 
     info = run.settings.data
     if not info.fingerprint:
@@ -133,7 +134,7 @@ def dataset_of(run: "Run", data_dir: str) -> "PreparedDataset":
     for folder in folders:
         if folder.is_dir():
             try:
-                dataset = store.load(folder)
+                dataset = data_prep.load(folder)
             except DataError:
                 if folder == folders[0]:
                     raise

@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+import data_prep
 import multvae_tf
-from data_prep import store
 from data_prep.catalogue import resolve
 from multvae_tf.run import DataInfo, Run
 from multvae_tf.serving.items import Items
@@ -28,7 +28,7 @@ def train_run(job: Job) -> Run:
     """
     data = dict(job.data)
     spec = resolve(data.pop("dataset", "demo"), path=data.pop("raw_path", None), **data)
-    dataset = store.prepare(spec, job.data_dir)
+    dataset = data_prep.prepare(spec, job.data_dir)
     chosen = resolved(job.model, dataset.name, job.overrides)
     print(f"{job.model} on {dataset.name}: {dataset.train.shape[0]:,} training users", flush=True)
     return multvae_tf.train(

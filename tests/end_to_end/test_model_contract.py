@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import oracle
 import pytest
-from interactions import as_interactions, hold_out, latent_taste_interactions
 
+import oracle
+from interactions import as_interactions, hold_out, latent_taste_interactions
 from multvae_tf import LinearAnnealing, MultDAE, MultinomialLikelihood, MultVAE, Run, TrainingConfig, train
 from multvae_tf.batches import steps_per_epoch
 from multvae_tf.evaluation import rank_by_popularity

@@ -10,8 +10,8 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from interactions import hold_out, latent_taste_interactions
 
+from interactions import hold_out, latent_taste_interactions
 from multvae_tf import LinearAnnealing, MultDAE, MultVAE, Run, RunError, SettingError, TrainingConfig, train
 from multvae_tf.ranking import MONITORED
 from multvae_tf.training import described

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep import catalogue, store
+import data_prep
+from data_prep import catalogue
 from multvae_tf.evaluation import rank_users
 from multvae_tf.ranking import rank_batch
 
@@ -39,7 +40,7 @@ class Ease:
 @pytest.mark.realdata
 def test_ease_has_the_metrics_that_it_has_by_the_reference(real_data, tmp_path):
     spec = catalogue.resolve(str(real_data / "ml-1m" / "ratings.csv.gz"), threshold=3.5, heldout_users=750)
-    dataset = store.prepare(spec, str(tmp_path))
+    dataset = data_prep.prepare(spec, str(tmp_path))
     ease = Ease(dataset.train, l2=800)
     found = rank_users(ease.rank_held_out, dataset.test.fold_in, dataset.test.held_out).estimates()
     assert [round(found[name].mean, 4) for name in ("NDCG@100", "Recall@20", "Recall@50")] == [

@@ -5,7 +5,8 @@ The figures were computed by NumPy programs that share no code with this library
 
 import pytest
 
-from data_prep import catalogue, store
+import data_prep
+from data_prep import catalogue
 from multvae_tf.linear import EASE, EDLAE, choose
 
 METRICS = ("NDCG@100", "Recall@20", "Recall@50")
@@ -38,7 +39,7 @@ TOLERANCES = {"hetrec-lastfm": 0.0009}
 def test_the_metrics_are_those_of_an_independent_program(dataset, make, grid, expected, real_data, tmp_path):
     name, options = dataset
     spec = catalogue.resolve(str(real_data / name / "ratings.csv.gz"), **options)
-    data = store.prepare(spec, str(tmp_path))
+    data = data_prep.prepare(spec, str(tmp_path))
     validation = (data.validation.fold_in, data.validation.held_out)
     model = choose(make(data.train.shape[1]), grid, data.train, validation, verbose=0).model
     found = model.evaluate(data.test.fold_in, data.test.held_out)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-from interactions import as_interactions
 
+from interactions import as_interactions
 from multvae_tf import ranking
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "metrics.npz")

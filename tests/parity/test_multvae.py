@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions
 
+from interactions import as_interactions
 from multvae_tf import MultDAE, MultVAE, TrainingBatch
 from multvae_tf.layers import l2_normalize
 from multvae_tf.trainable_model import adam, fused_update

@@ -4,7 +4,7 @@ import filecmp
 
 import pytest
 
-from data_prep import store
+import data_prep
 from data_prep.catalogue import resolve
 
 STYLES = {
@@ -17,7 +17,7 @@ STYLES = {
 def test_the_pro_sg_folder_is_the_references_byte_for_byte(style, goldens, tmp_path):
     golden = goldens / "splits" / style
     spec = resolve(str(goldens / "splits" / "ratings.csv"), heldout_users=40, **STYLES[style])
-    store.prepare(spec, str(tmp_path / "data"), str(tmp_path / "pro_sg"))
+    data_prep.prepare(spec, str(tmp_path / "data"), str(tmp_path / "pro_sg"))
     names = sorted(path.name for path in golden.iterdir())
     assert sorted(path.name for path in (tmp_path / "pro_sg").iterdir()) == names
     same, different, unread = filecmp.cmpfiles(golden, tmp_path / "pro_sg", names, shallow=False)
@@ -27,8 +27,8 @@ def test_the_pro_sg_folder_is_the_references_byte_for_byte(style, goldens, tmp_p
 @pytest.mark.parametrize("style", STYLES)
 def test_a_pro_sg_folder_is_the_same_dataset_as_the_raw_file_it_was_made_from(style, goldens, tmp_path):
     spec = resolve(str(goldens / "splits" / "ratings.csv"), heldout_users=40, **STYLES[style])
-    from_raw = store.prepare(spec, str(tmp_path))
-    from_folder = store.prepare(resolve(str(goldens / "splits" / style)), str(tmp_path))
+    from_raw = data_prep.prepare(spec, str(tmp_path))
+    from_folder = data_prep.prepare(resolve(str(goldens / "splits" / style)), str(tmp_path))
     assert list(from_folder.item_ids) == list(from_raw.item_ids)
     for get in (
         lambda d: d.train,
@@ -43,5 +43,5 @@ def test_a_pro_sg_folder_is_the_same_dataset_as_the_raw_file_it_was_made_from(st
 @pytest.mark.realdata
 def test_movielens_1m_has_the_published_counts(real_data, tmp_path):
     spec = resolve(str(real_data / "ml-1m" / "ratings.csv.gz"), threshold=3.5, heldout_users=750)
-    counts = store.prepare(spec, str(tmp_path)).counts
+    counts = data_prep.prepare(spec, str(tmp_path)).counts
     assert (counts["events"], counts["users"], counts["train_items"]) == (575_272, 6_034, 3_483)

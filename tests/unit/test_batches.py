@@ -6,8 +6,8 @@ import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf import Interactions
 from multvae_tf.batches import (
     copied_ahead,

@@ -2,9 +2,10 @@
 
 import pytest
 
-from data_prep import demo
+import data_prep
 from data_prep.catalogue import CATALOGUE, resolve
 from data_prep.errors import DataError
+from data_prep.sources import demo
 
 
 @pytest.mark.parametrize("name", ["ml20m", "ml-20m", "ML-20M", "ml_20m"])
@@ -38,9 +39,9 @@ def test_what_is_unknown_or_out_of_range_is_told(name, fields, message):
     assert message in str(error.value)
 
 
-def test_a_folder_must_be_a_pro_sg_folder(tmp_path):
-    with pytest.raises(DataError, match=r"is a folder without unique_sid.txt"):
-        resolve(str(tmp_path))
+def test_a_folder_must_have_something_to_read(tmp_path):
+    with pytest.raises(DataError, match=r"is a folder without unique_sid.txt and without files of inter"):
+        data_prep.prepare(tmp_path, tmp_path)
 
 
 def test_without_ratings_there_is_no_threshold(tmp_path):

@@ -6,9 +6,9 @@ of control flow, shapes and variables.
 
 import pytest
 import tensorflow as tf
-from interactions import hold_out, latent_taste_interactions
 from tensorflow.python.framework import kernels
 
+from interactions import hold_out, latent_taste_interactions
 from multvae_tf import MultDAE, MultinomialLikelihood, MultVAE, ranking
 from multvae_tf.batches import evaluation_batches, training_batches
 from recvae_tf import RecVAE

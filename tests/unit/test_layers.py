@@ -2,12 +2,12 @@
 
 import keras
 import numpy as np
-import oracle
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions, random_interactions
 
+import oracle
+from interactions import as_interactions, random_interactions
 from multvae_tf.layers import SparseDense, drop_items, keep_items, l2_normalize, reparameterize
 
 MATRIX = random_interactions(num_users=7, num_items=30, density=0.2, seed=3).tolil()

@@ -13,7 +13,7 @@ from multvae_tf import ranking
 from multvae_tf.baselines import CDAE, WARP, WMF, ItemKNN, LambdaNet, Popularity
 from multvae_tf.batches import Interactions
 from multvae_tf.errors import RunError
-from multvae_tf.linear import EASE, EDLAE, ELSA, RDLAE, SLIM
+from multvae_tf.linear import EASE, ELSA, RDLAE, SLIM
 from multvae_tf.trainable_model import TrainableModel
 
 X = latent_taste_interactions(600, 100, seed=5)
@@ -21,7 +21,6 @@ TRAIN, (FOLD_IN, HELD_OUT) = X[:400], hold_out(X[400:], 0.3, seed=6)
 # Each with the least NDCG@100 that it must reach; popularity has .37.
 SOLVED = {
     "ease": (lambda: EASE(100, l2=20.0), 0.55),
-    "edlae": (lambda: EDLAE(100, l2=10.0, dropout_rate=0.4), 0.55),
     "rdlae": (lambda: RDLAE(100, l2=10.0, dropout_rate=0.4, max_self_weight=0.3), 0.55),
     "slim": (lambda: SLIM(100, l1=1.0, l2=10.0), 0.5),
     "fsslim": (lambda: SLIM(100, l1=1.0, l2=10.0, num_neighbours=20), 0.5),

@@ -82,3 +82,14 @@ def test_choose_refuses_what_is_no_setting():
     ):
         with pytest.raises(RunError, match=message):
             choose(EASE(100), grid, TRAIN, (FOLD_IN, HELD_OUT), verbose=0)
+
+
+@pytest.mark.parametrize("model_class", [EASE, EDLAE, RDLAE])
+def test_settings_left_open_are_chosen_by_the_validation_users_as_choose_does(model_class):
+    model = model_class(100, **dict.fromkeys(model_class.grid))
+    with pytest.raises(RunError, match="l2 is None; give validation_data to choose it by"):
+        model.fit(TRAIN, verbose=0)
+    model.fit(TRAIN, validation_data=(FOLD_IN, HELD_OUT), verbose=0)
+    choice = choose(model_class(100), model_class.grid, TRAIN, (FOLD_IN, HELD_OUT), verbose=0)
+    assert {name: getattr(model, name) for name in model_class.grid} == choice.settings
+    np.testing.assert_array_equal(model.item_weights.numpy(), choice.model.item_weights.numpy())

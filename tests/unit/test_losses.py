@@ -2,12 +2,12 @@
 
 import keras
 import numpy as np
-import oracle
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from interactions import as_interactions
 
+import oracle
+from interactions import as_interactions
 from multvae_tf import (
     GaussianLikelihood,
     LogisticLikelihood,

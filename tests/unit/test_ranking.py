@@ -3,14 +3,14 @@
 from unittest import mock
 
 import numpy as np
-import oracle
 import pytest
 import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interactions import as_interactions, hold_out, latent_taste_interactions
 
+import oracle
+from interactions import as_interactions, hold_out, latent_taste_interactions
 from multvae_tf import MultDAE, MultVAE, ranking
 from multvae_tf.batches import evaluation_batches
 from multvae_tf.evaluation import rank_by_popularity

@@ -5,22 +5,28 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import readers
 from data_prep.errors import DataError
-from data_prep.readers import Layout
+from data_prep.readers import Layout, encodings
+from data_prep.readers.files import expand
 from data_prep.table import InteractionTable
 
-LAYOUT = Layout("userId", "movieId", "rating")
+LAYOUT = Layout(rating="rating")
 CONTENT = "userId,movieId,rating\n7,20,4.0\n3,10,5\n7,10,1.5\n3,20,3.5\n10,30,4\n"
 
 
 def raw_rows(table: InteractionTable) -> list[tuple]:
-    users, items = table.user_ids[table.users], table.item_ids[table.items]
-    return list(zip(users.tolist(), items.tolist(), strict=True))
+    users, items = table.user_ids.take(pa.array(table.users)), table.item_ids.take(pa.array(table.items))
+    return list(zip(users.to_pylist(), items.to_pylist(), strict=True))
+
+
+def read(path, layout=LAYOUT, threshold=3.5) -> InteractionTable:
+    return readers.read_table(expand(str(path)), layout, threshold)
 
 
 def write(path, content=CONTENT):
@@ -49,42 +55,40 @@ FORMS = {"r.csv": write, "r.csv.gz": gzipped, "r.zip": zipped, "r.parquet": parq
 
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_keeps_the_positives_in_the_order_of_the_file(name, tmp_path):
-    table = readers.read_table(FORMS[name](tmp_path / name), LAYOUT, 3.5)
-    assert raw_rows(table) == [(7, 20), (3, 10), (10, 30)]
-    assert list(table.user_ids) == [3, 7, 10]
+    table = read(FORMS[name](tmp_path / name))
+    assert raw_rows(table) == [("7", "20"), ("3", "10"), ("10", "30")]
+    assert table.user_ids.to_pylist() == ["3", "7", "10"]
 
 
 def test_tabs_separate_a_tsv(tmp_path):
     path = write(tmp_path / "r.tsv", CONTENT.replace(",", "\t"))
-    assert len(readers.read_table(path, LAYOUT, 3.5).users) == 3
+    assert len(read(path).users) == 3
 
 
 def test_without_a_rating_column_every_row_counts(tmp_path):
-    table = readers.read_table(write(tmp_path / "r.csv"), Layout("userId", "movieId"), None)
+    table = read(write(tmp_path / "r.csv"), Layout(), None)
     assert len(table.users) == 5
 
 
 def test_text_ids_keep_spaces_quotes_and_unicode(tmp_path):
     path = write(tmp_path / "r.csv", 'userId,movieId,rating\n"a, b",Amélie,4\nü,"say ""hi""",4\n1, x y ,4\n')
-    table = readers.read_table(path, LAYOUT, 3.5)
+    table = read(path)
     assert raw_rows(table) == [("a, b", "Amélie"), ("ü", 'say "hi"'), ("1", " x y ")]
 
 
 def test_ids_that_turn_out_to_be_text_late_are_read_as_text(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "_BLOCK_BYTES", 1 << 10)
+    monkeypatch.setattr(encodings, "BLOCK_BYTES", 1 << 10)
     lines = [f"{n},{n + 1},4" for n in range(2_000)] + ["7,x,4"]
-    table = readers.read_table(
-        write(tmp_path / "r.csv", "userId,movieId,rating\n" + "\n".join(lines)), LAYOUT, 3.5
-    )
-    assert table.item_ids[table.items[-1]] == "x"
-    # User ids are all integers: they ascend as numbers, as when they had been read as such.
-    assert table.user_ids.tolist() == list(range(2_000))
+    table = read(write(tmp_path / "r.csv", "userId,movieId,rating\n" + "\n".join(lines)))
+    assert table.item_ids[table.items[-1]].as_py() == "x"
+    # User ids are all integers: they ascend as numbers.
+    assert table.user_ids.to_pylist() == [str(n) for n in range(2_000)]
 
 
 def test_duplicates_are_kept_once_and_counted(tmp_path):
     path = write(tmp_path / "r.csv", CONTENT + "7,20,5\n7,20,1\n7,20,4\n")
-    table = readers.read_table(path, LAYOUT, 3.5)
-    assert raw_rows(table) == [(7, 20), (3, 10), (10, 30)]
+    table = read(path)
+    assert raw_rows(table) == [("7", "20"), ("3", "10"), ("10", "30")]
     assert table.num_duplicates == 2
 
 
@@ -101,10 +105,10 @@ def test_any_integers_are_read_as_pandas_reads_them(rows, tmp_path_factory):
     positives = frame[frame.rating > 3.5].drop_duplicates(["userId", "movieId"])
     if positives.empty:
         with pytest.raises(DataError, match="no row that counts"):
-            readers.read_table(path, LAYOUT, 3.5)
+            read(path)
     else:
-        expected = list(zip(positives.userId, positives.movieId, strict=True))
-        assert raw_rows(readers.read_table(path, LAYOUT, 3.5)) == expected
+        expected = list(zip(positives.userId.astype(str), positives.movieId.astype(str), strict=True))
+        assert raw_rows(read(path)) == expected
 
 
 BAD = {
@@ -113,10 +117,10 @@ BAD = {
         "r.csv has no column 'rating'; its columns are userId, movieId",
     ),
     "text as rating": (CONTENT + "9,9,good\n", "r.csv, line 7: rating is 'good'; it must be a finite number"),
-    "NaN rating": (CONTENT + "9,9,nan\n", "r.csv, line 7: rating is 'nan'; it must be a finite number"),
-    "infinite rating": (CONTENT + "9,9,inf\n", "r.csv, line 7: rating is 'inf'"),
+    "NaN rating": (CONTENT + "9,9,nan\n", "r.csv, line 7: rating is nan; it must be a finite number"),
+    "infinite rating": (CONTENT + "9,9,inf\n", "r.csv, line 7: rating is inf; it must be a finite number"),
     "no rating": (CONTENT + "9,9,\n", "r.csv, line 7: rating is empty"),
-    "no user": (CONTENT + ",9,4\n", "r.csv, line 7: userId is empty; it must be an id in UTF-8"),
+    "no user": (CONTENT + ",9,4\n", "r.csv, line 7: userId is empty; it must be an id"),
     "too few columns": (CONTENT + "9,9\n", "r.csv, line 7 has 2 columns, not 3"),
     "nothing at all": ("", "r.csv is empty"),
     "only a header": ("userId,movieId,rating\n", "r.csv has no row"),
@@ -128,16 +132,9 @@ BAD = {
 def test_bad_text_is_told_with_file_line_and_value(case, tmp_path):
     content, message = BAD[case]
     with pytest.raises(DataError) as error:
-        readers.read_table(write(tmp_path / "r.csv", content), LAYOUT, 3.5)
+        read(write(tmp_path / "r.csv", content))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_a_line_that_is_not_utf8_is_told(tmp_path):
-    path = tmp_path / "r.csv"
-    path.write_bytes(CONTENT.encode() + b"9,Am\xe9lie,4\n")
-    with pytest.raises(DataError, match=r"line 7: movieId is 'Am.*lie'; it must be an id in UTF-8"):
-        readers.read_table(path, LAYOUT, 3.5)
 
 
 def test_a_bad_rating_in_parquet_is_told_with_its_row(tmp_path):
@@ -145,7 +142,7 @@ def test_a_bad_rating_in_parquet_is_told_with_its_row(tmp_path):
         tmp_path / "r.parquet"
     )
     with pytest.raises(DataError, match=r"r.parquet, row 2: rating is empty"):
-        readers.read_table(tmp_path / "r.parquet", LAYOUT, 3.5)
+        read(tmp_path / "r.parquet")
 
 
 @pytest.mark.parametrize("name", ["r.csv.gz", "r.zip", "r.parquet"])
@@ -155,7 +152,7 @@ def test_a_truncated_archive_is_told(name, tmp_path):
     )
     path.write_bytes(path.read_bytes()[:-2_000])
     with pytest.raises(DataError, match="truncated"):
-        readers.read_table(path, LAYOUT, 3.5)
+        read(path)
 
 
 def test_a_zip_must_hold_one_table(tmp_path):
@@ -163,4 +160,4 @@ def test_a_zip_must_hold_one_table(tmp_path):
         archive.writestr("a.csv", CONTENT)
         archive.writestr("b.csv", CONTENT)
     with pytest.raises(DataError, match=r"r.zip holds a.csv, b.csv; it must hold exactly one"):
-        readers.read_table(tmp_path / "r.zip", LAYOUT, 3.5)
+        read(tmp_path / "r.zip")

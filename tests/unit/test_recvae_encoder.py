@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf import SettingError
 from multvae_tf.layers import l2_normalize
 from recvae_tf import DenseEncoder, MLPEncoder

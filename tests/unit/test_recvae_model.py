@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from interactions import as_interactions, latent_taste_interactions
 
+from interactions import as_interactions, latent_taste_interactions
 from multvae_tf import ConstantBeta, LinearAnnealing, SettingError, TrainingBatch, TrainingConfig
 from multvae_tf.layers import l2_normalize
 from multvae_tf.losses import LogisticLikelihood

@@ -7,8 +7,8 @@ import scipy.sparse
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from interactions import as_interactions, random_interactions
 
+from interactions import as_interactions, random_interactions
 from multvae_tf import MultDAE, MultinomialLikelihood, MultVAE, SettingError, losses, sampled_softmax
 from multvae_tf.batches import training_batches
 from recvae_tf import DenseEncoder, RecVAE

@@ -4,6 +4,7 @@ Each movie has a line `<movie>:` and below it lines `<user>,<rating>,<date>`. Th
 the files' names.
 """
 
+import dataclasses
 import mmap
 import re
 import tarfile
@@ -16,7 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
+from data_prep import titles
+from data_prep.catalogue import CATALOGUE
 from data_prep.errors import DataError
+from data_prep.raw_file import RawFile
+from data_prep.readers.cells import narrow
+from data_prep.readers.times import Times
+from data_prep.sources.raw_data import RawData, how_to_get
+from data_prep.spec import DatasetSpec
 from data_prep.table import InteractionTable, TableBuilder
 
 _MOVIE = re.compile(rb"^(\d+):\r?\n", re.MULTILINE)
@@ -24,6 +32,25 @@ _COLUMNS = {"user": pa.int32(), "rating": pa.float32(), "date": pa.date32()}
 _NUM_MOVIES = 17_770
 
 Section = tuple[str, int, bytes]  # file, movie, lines
+
+
+def locate(spec: DatasetSpec, place: Path, data_dir: str) -> RawData:
+    """The Prize's files in `place`, and the titles beside them or beside the folder training_set.
+
+    Raises:
+        DataError: they are not there.
+    """
+    paths = find(place)
+    if not paths:
+        files = "the tar, or its mv_*.txt or combined_data_*.txt,"
+        raise how_to_get(spec.name, CATALOGUE[spec.name].url, files, place)
+    timestamps = spec.protocol == "temporal"
+    return RawData(
+        str(place),
+        [RawFile(path).identity for path in paths],
+        lambda: read(paths, spec.threshold, timestamps=timestamps),
+        titles.beside(RawFile(paths[0]), "movieId") or titles.beside(RawFile(paths[0].parent), "movieId"),
+    )
 
 
 def find(place: Path) -> list[Path]:
@@ -37,8 +64,13 @@ def find(place: Path) -> list[Path]:
     return []
 
 
-def read(paths: list[Path], threshold: float | None) -> InteractionTable:
+def read(paths: list[Path], threshold: float | None, *, timestamps: bool) -> InteractionTable:
     """The positives of all files.
+
+    Args:
+        paths: in the order in which they are read.
+        threshold: ratings above it are positives; None means all.
+        timestamps: whether the dates are read.
 
     Raises:
         DataError: a file is damaged, or a line is not `<user>,<rating>,<date>`.
@@ -55,13 +87,19 @@ def read(paths: list[Path], threshold: float | None) -> InteractionTable:
             )
         except pa.ArrowInvalid as error:
             raise DataError(f"{name}, movie {movie}: not <user>,<rating>,<date>: {error}") from error
-        if threshold is not None:
-            rows = rows.filter(pc.greater(rows["rating"], threshold))
         rows = rows.combine_chunks()
-        movies = pa.array(np.full(rows.num_rows, movie, np.int32))
-        days = rows["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-        builder.add(_chunk(rows["user"]), movies, days)
-    return builder.build(", ".join(str(path) for path in paths[:1]))
+        positive = (
+            None if threshold is None else _chunk(pc.greater(rows["rating"], threshold)).to_numpy(False)
+        )
+        days = None
+        if timestamps:
+            dates = rows["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+            days = Times(dates if positive is None else dates[positive], False)
+        movies = np.full(rows.num_rows, movie, np.int32)
+        builder.add(narrow(_chunk(rows["user"]).to_numpy()), movies, positive=positive, times=days)
+    name = ", ".join(str(path) for path in paths[:1])
+    table = builder.build(name)
+    return dataclasses.replace(table, description=f"{name}: {builder.num_rows:,} ratings")
 
 
 def _chunk(column: pa.ChunkedArray) -> pa.Array:

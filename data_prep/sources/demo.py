@@ -5,8 +5,13 @@ is linear: item i has a bias, for popularity, a large weight on the coordinate o
 and small weights on the others. n_u is log-normal. The draw is without replacement: an item is liked once.
 """
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
+from data_prep.sources.raw_data import RawData
+from data_prep.spec import DatasetSpec
 from data_prep.table import InteractionTable
 from data_prep.titles import Titles
 
@@ -16,6 +21,11 @@ _SEED = 20_180_423
 _GENRES = ("Western", "Space opera", "Film noir", "Musical", "Heist", "Ghost story", "Road movie", "Satire")
 _GENRE_STRENGTH, _OTHER_STRENGTH, _POPULARITY_EXPONENT = 1.6, 0.3, 0.8
 _MEDIAN_LIKES, _SIGMA_OF_LOG_LIKES, _MOST_LIKES = 30.0, 0.7, 200
+
+
+def locate(spec: DatasetSpec, place: Path, data_dir: str) -> RawData:
+    """The demo data, which needs no file."""
+    return RawData("the demo data", [VERSION], lambda: generate()[0], titles_of_its_own=lambda: generate()[1])
 
 
 def generate() -> tuple[InteractionTable, Titles]:
@@ -36,8 +46,10 @@ def generate() -> tuple[InteractionTable, Titles]:
     table = InteractionTable(
         users=users.astype(np.int32),
         items=ranking[users, ranks].astype(np.int32),
-        user_ids=np.arange(1, NUM_USERS + 1),
-        item_ids=np.arange(1, NUM_ITEMS + 1),
+        user_ids=pa.array(np.arange(1, NUM_USERS + 1)).cast(pa.string()),
+        item_ids=pa.array(np.arange(1, NUM_ITEMS + 1)).cast(pa.string()),
         timestamps=ranks.astype(np.int64),
+        integer_ids=(True, True),
+        description=f"the demo data: {len(users):,} likes, drawn by a program",
     )
     return table, {str(item + 1): f"{_GENRES[g]} no. {item + 1}" for item, g in enumerate(genre)}

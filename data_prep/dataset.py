@@ -1,23 +1,25 @@
 """A prepared dataset on disk: sparse matrices, raw ids and a manifest, in a folder named by its spec."""
 
-import csv
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse
 
-from data_prep import pro_sg, sources
-from data_prep.catalogue import CATALOGUE, DatasetSpec
+from data_prep import columns
+from data_prep.catalogue import CATALOGUE, DatasetSpec, published_name
+from data_prep.database_url import without_secrets
 from data_prep.errors import DataError
-from data_prep.files import write_folder
+from data_prep.files import sha256, write_folder
+from data_prep.sources import pro_sg
 from data_prep.splits import HeldOutRows, Split
 from data_prep.titles import Titles
 
-_FORMAT = 1
+FORMAT = 2
 _MANIFEST, _ITEMS, _TITLES, _USERS = "manifest.json", "items.csv", "titles.csv", "users.csv"
 _TRAIN = "train.npz"
 
@@ -52,6 +54,13 @@ class PreparedDataset:
         train: float32 CSR [num_train_users, num_items] of ones.
         validation: users by whom the best epoch is chosen.
         test: users on whom the result is reported.
+        description: what was read and how, in a line for a person.
+        reference_files: of a dataset whose split is known: file of the `pro_sg` folder -> whether it is the
+            same.
+
+    Example:
+        >>> data = data_prep.prepare("demo")
+        >>> data.train, data.test.fold_in, data.item_ids[:3]
     """
 
     spec: DatasetSpec
@@ -64,6 +73,13 @@ class PreparedDataset:
     train: scipy.sparse.csr_matrix
     validation: HeldOutUsers
     test: HeldOutUsers
+    description: str = ""
+    reference_files: dict[str, bool] = dataclasses.field(default_factory=dict)
+
+    @property
+    def published_name(self) -> str | None:
+        """The dataset of the catalogue beside whose published results this can stand, or None."""
+        return published_name(self.spec)
 
     @property
     def name(self) -> str:
@@ -76,64 +92,50 @@ class PreparedDataset:
         return len(self.item_ids)
 
 
-def prepare(spec: DatasetSpec, data_dir: str, export_pro_sg: str | None = None) -> PreparedDataset:
-    """The prepared dataset of a spec: loaded if it is on disk already, otherwise made and written.
+def spec_to_json(spec: DatasetSpec) -> dict[str, Any]:
+    """All fields as JSON values, passwords left out."""
+    fields = dataclasses.asdict(spec)
+    return fields | {"path": spec.path and without_secrets(spec.path), "append": list(spec.append)}
+
+
+def write(folder: Path, spec: DatasetSpec, split: Split, titles: Titles | None) -> None:
+    """Writes a split and its manifest.
 
     Args:
-        spec: of the dataset.
-        data_dir: the folder of all data; this goes to `<data_dir>/<name>/prepared/<hash>/`.
-        export_pro_sg: also write the split as a `pro_sg` folder here.
+        folder: is made, and appears whole or not at all.
+        spec: how it was made.
+        split: the parts.
+        titles: raw item id -> title, or None.
 
     Raises:
-        DataError: the raw data is missing or bad, the counts are not those that the catalogue expects, or
-            a folder cannot be written.
+        DataError: the folder cannot be written.
     """
-    if export_pro_sg and spec.protocol != "strong":
-        raise DataError(f"a pro_sg folder holds the strong protocol, not {spec.protocol}")
-    raw = sources.locate(spec, data_dir)
-    key = json.dumps([_FORMAT, dataclasses.asdict(spec), raw.identity])
-    folder = Path(data_dir, spec.name, "prepared", hashlib.sha256(key.encode()).hexdigest()[:16])
-    if folder.exists() and not export_pro_sg:
-        return load(folder)
-    split, titles = raw.read()
-    _require_expected_counts(split.counts, spec, raw.source)
-    if export_pro_sg:
-        pro_sg.write(split, Path(export_pro_sg))
-    if not folder.exists():
-        write_folder(folder, lambda temporary: _write(temporary, spec, split, titles))
-    return load(folder)
+    write_folder(folder, lambda temporary: _fill(temporary, spec, split, titles))
 
 
-def _require_expected_counts(counts: dict[str, int], spec: DatasetSpec, source: str) -> None:
-    entry = CATALOGUE.get(spec.name)
-    filters = ("source", "threshold", "min_item_users", "min_user_items")
-    if entry is None or any(getattr(spec, f) != getattr(entry.spec, f) for f in filters):
-        return
-    own_split = spec.protocol == "strong" and spec.heldout_users == entry.spec.heldout_users
-    expected = {k: v for k, v in entry.expected.items() if own_split or k != "train_items"}
-    if any(counts[name] != number for name, number in expected.items()):
-        found = ", ".join(f"{counts[name]:,} {name}" for name in expected)
-        wanted = ", ".join(f"{number:,} {name}" for name, number in expected.items())
-        raise DataError(f"{source} gives {found}; {spec.name} has {wanted}: the raw data is not complete")
-
-
-def _write(folder: Path, spec: DatasetSpec, split: Split, titles: Titles | None) -> None:
+def _fill(folder: Path, spec: DatasetSpec, split: Split, titles: Titles | None) -> None:
     num_items = len(split.item_ids)
     _write_matrix(folder / _TRAIN, split.train.csr(0, split.num_train_users, num_items))
     for part, users, rows in _held_out_parts(split):
         _write_matrix(folder / f"{part}_fold_in.npz", rows.fold_in.csr(*users, num_items))
         _write_matrix(folder / f"{part}_held_out.npz", rows.held_out.csr(*users, num_items))
-    _write_column(folder / _ITEMS, "item_id", split.item_ids)
-    _write_column(folder / _USERS, "user_id", split.user_ids)
+    columns.write(folder / _ITEMS, "item_id", split.item_ids)
+    columns.write(folder / _USERS, "user_id", split.user_ids)
     if titles:
-        _write_column(folder / _TITLES, "title", (titles.get(str(raw), "") for raw in split.item_ids))
+        columns.write(
+            folder / _TITLES, "title", pa.array([titles.get(raw, "") for raw in split.item_ids.to_pylist()])
+        )
+    published = published_name(spec)
+    hashes = CATALOGUE[published].pro_sg_hashes if published else {}
     manifest = {
-        "format": _FORMAT,
-        "spec": dataclasses.asdict(spec),
+        "format": FORMAT,
+        "spec": spec_to_json(spec),
         "counts": split.counts,
+        "description": without_secrets(split.description),
+        "reference_files": pro_sg.meets(split, hashes) if hashes else {},
         "validation_users": split.validation_users,
         "test_users": split.test_users,
-        "sha256": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+        "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir())},
     }
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
@@ -155,22 +157,6 @@ def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
     return scipy.sparse.csr_matrix((np.ones(len(indices), np.float32), indices, indptr), shape=tuple(shape))
 
 
-def _write_column(path: Path, name: str, values: Iterable[object]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([name])
-        writer.writerows([str(value)] for value in values)
-
-
-def _read_column(path: Path) -> np.ndarray:
-    with path.open(newline="", encoding="utf-8") as file:
-        return np.array([row[0] if row else "" for row in csv.reader(file)][1:], object)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def load(folder: str | Path) -> PreparedDataset:
     """Reads a prepared dataset and verifies it against its manifest.
 
@@ -183,7 +169,11 @@ def load(folder: str | Path) -> PreparedDataset:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         spec = DatasetSpec(**manifest["spec"])
         checksums: dict[str, str] = manifest["sha256"]
+        if manifest["format"] != FORMAT:
+            raise DataError(f"{folder} was prepared by another version of this program: {remedy}")
         parts = {part: manifest[f"{part}_users"] for part in ("validation", "test")}
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{folder} holds no prepared dataset: {_MANIFEST} is missing") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -191,13 +181,13 @@ def load(folder: str | Path) -> PreparedDataset:
     for name, expected in checksums.items():
         if not (folder / name).exists():
             raise DataError(f"{folder / name} is missing: {remedy}")
-        found = _sha256(folder / name)
+        found = sha256(folder / name)
         if found != expected:
             raise DataError(
                 f"{folder / name} was changed after it was prepared: its sha256 is {found[:12]}..., "
                 f"{_MANIFEST} says {expected[:12]}...: {remedy}"
             )
-    user_ids = _read_column(folder / _USERS)
+    user_ids = columns.read(folder / _USERS)
     train = _read_matrix(folder / _TRAIN)
 
     def held_out_users(part: str) -> HeldOutUsers:
@@ -210,8 +200,10 @@ def load(folder: str | Path) -> PreparedDataset:
         folder=folder,
         fingerprint=_fingerprint(checksums),
         counts=manifest["counts"],
-        item_ids=_read_column(folder / _ITEMS),
-        item_titles=_read_column(folder / _TITLES) if _TITLES in checksums else None,
+        description=manifest["description"],
+        reference_files=manifest["reference_files"],
+        item_ids=columns.read(folder / _ITEMS),
+        item_titles=columns.read(folder / _TITLES) if _TITLES in checksums else None,
         train_user_ids=user_ids[: train.shape[0]],
         train=train,
         validation=held_out_users("validation"),
