@@ -34,12 +34,14 @@ setup(
     extras_require={
         "database": ["adbc-driver-postgresql", "adbc-driver-sqlite", "duckdb"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "linear": ["scikit-learn"],
         "report": ["markdown-it-py"],
         "test": [
             "adbc-driver-postgresql",
             "adbc-driver-sqlite",
             "duckdb",
             "hypothesis",
+            "implicit",
             "import-linter",
             "markdown-it-py",
             "mypy",
@@ -48,6 +50,7 @@ setup(
             "pytest-xdist",
             "pyyaml",
             "ruff",
+            "scikit-learn",
             "trustme",
             "vermin",
         ],
