@@ -48,7 +48,7 @@ def test_training_prints_its_results_and_what_to_type_next(demo):
 
 def test_a_run_folder_is_complete(demo):
     folder, _ = demo
-    names = {path.name for path in (folder / "run").iterdir()}
+    names = {path.name for path in (folder / "run").glob("[!.]*")}
     assert names == {
         "config.json", "items.csv", "history.csv", "tensorboard", "checkpoints", "best.weights.h5",
         "metrics.json", "test_users.npz", "curves.png", "README.md",
