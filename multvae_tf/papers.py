@@ -45,6 +45,10 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "itemknn": {OTHER: {}},
     "popularity": {OTHER: {}},
     "wmf": {OTHER: {}},
+    "cdae": {OTHER: {}},
+    # The epochs in the scripts of Lobel et al. 2020; 200,000 steps to anneal over on ML-20M.
+    "warp": {OTHER: {"epochs": 15}},
+    "lambdanet": {"ml20m": {"epochs": 10}, OTHER: {"epochs": 10, "total_anneal_steps": None}},
 }
 
 # NDCG@100, Recall@20, Recall@50 on the test users of the strong protocol: Liang et al. 2018, table 2

@@ -126,7 +126,19 @@ def test_a_matrix_of_any_format_trains_the_same_model(restarted):
 def test_the_history_has_each_loss_and_each_metric_of_each_epoch(restarted, three_epochs):
     _, history = three_epochs
     assert set(history) == REPORTED[restarted.name] | VALIDATION
-    assert all(len(per_epoch) == 3 and np.isfinite(per_epoch).all() for per_epoch in history.values())
+    assert all(len(per_epoch) == 3 for per_epoch in history.values())
+    assert all(0 < value < np.inf for per_epoch in history.values() for value in per_epoch)
+    assert all(loss >= nll for loss, nll in zip(history["loss"], history["nll"], strict=True))
+
+
+def test_the_history_has_means_over_users_however_they_are_batched():
+    def nll(batch_size):
+        model = MultDAE(NUM_ITEMS, latent_dim=4, dropout_rate=0.0, seed=3)
+        model.compile(keras.optimizers.SGD(1e-20))
+        return model.fit(X, batch_size=batch_size, verbose=0).history["nll"]
+
+    assert nll(50) == pytest.approx(nll(NUM_USERS), rel=1e-5)
+    assert nll(1) == pytest.approx(nll(NUM_USERS), rel=1e-5)
 
 
 def test_evaluate_gives_an_estimate_of_each_metric(model, three_epochs):

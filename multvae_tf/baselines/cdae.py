@@ -17,7 +17,7 @@ class BoundedSquaredError(Likelihood):
     """The weighted squared error of tanh(logits): sum_i c_i (x_i - tanh(f_i))^2 / 2.
 
     Args:
-        positive_weight: c of the positives; that of the other items is 1.
+        positive_weight: The weight c of the positives; that of the other items is 1.
 
     Raises:
         SettingError: the weight is not a positive number.
@@ -52,13 +52,14 @@ class CDAE(MultDAE):
     The papers that evaluate CDAE on new users do not say what they do there.
 
     Args:
-        num_items: size I of the catalogue.
-        latent_dim: size of h.
-        dropout_rate: of the L2-normalised input x~, in training.
-        l2: lambda; Liang et al. chose it between .01 and 100, for a loss of their scale, by validation.
-        positive_weight: of a positive's squared error; that of any other item is 1.
-        **kwargs: of `RecommenderModel` (`seed`, of the weights, the order of the users and the dropout) and
-            `keras.Model` (`name`, `dtype`).
+        num_items: The size I of the catalogue.
+        latent_dim: The size of h, the code of a user.
+        dropout_rate: The probability with which each item of a user is dropped from the input in training.
+        l2: The weight lambda of the penalty on all weights; Liang et al. chose it between .01 and 100, for a
+            loss of their scale, by validation.
+        positive_weight: The weight of a positive's squared error; that of any other item is 1.
+        seed: The seed of the initial weights, the order of the users and the dropout.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
 
     Raises:
         SettingError: a value is out of range, or the training data has no numbers of users.
@@ -89,6 +90,7 @@ class CDAE(MultDAE):
         dropout_rate: float = 0.5,
         l2: float = 1e-3,
         positive_weight: float = 10.0,
+        seed: int = 98765,
         **kwargs: Any,
     ):
         super().__init__(
@@ -97,6 +99,7 @@ class CDAE(MultDAE):
             dropout_rate=dropout_rate,
             l2=l2,
             likelihood=BoundedSquaredError(positive_weight),
+            seed=seed,
             **kwargs,
         )
         self.positive_weight = positive_weight

@@ -73,9 +73,9 @@ class Critic(keras.layers.Layer):
     come ReLU layers and a sigmoid.
 
     Args:
-        hidden_dims: widths of the ReLU layers.
-        l2: lambda of lambda * sum of the squared weights / users in a batch, in the critic's loss.
-        seed: of the initial weights.
+        hidden_dims: The widths of the ReLU layers.
+        l2: The weight of the sum of the squared weights, divided by the users of a batch, in the loss.
+        seed: The seed of the initial weights.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:

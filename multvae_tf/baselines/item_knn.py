@@ -19,9 +19,9 @@ class ItemKNN(SparseItemModel):
     users have both items and n_i users have item i.
 
     Args:
-        num_items: size I of the catalogue.
-        num_neighbours: k.
-        shrinkage: h, which lowers the similarities that rest on few users.
+        num_items: The size I of the catalogue.
+        num_neighbours: The number k of items that count as near to an item.
+        shrinkage: The number h that lowers the similarities which rest on few users.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
 
     Raises:

@@ -18,7 +18,7 @@ class Popularity(SolvedModel):
     """Scores each item by its number of training users, n_i, the same for all users.
 
     Args:
-        num_items: size I of the catalogue.
+        num_items: The size I of the catalogue.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
 
     Example:

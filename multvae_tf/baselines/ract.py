@@ -31,15 +31,16 @@ class RaCT(TrainableModel):
     Scores are the actor's.
 
     Args:
-        num_items: size I of the catalogue.
-        actor: a new `MultVAE`, `MultDAE` or `RecVAE` of so many items; None means `MultVAE(num_items)`.
-        critic: None means `Critic()`.
-        phase_ends: the numbers of updates after which the first and the second phase end; None means half and
+        num_items: The size I of the catalogue.
+        actor: A new `MultVAE`, `MultDAE` or `RecVAE` of so many items; None means `MultVAE(num_items)`.
+        critic: The network that predicts the NDCG, a `Critic`; None means `Critic()`.
+        phase_ends: The numbers of updates after which the first and the second phase end; None means half and
             three quarters of the updates of `fit`, as in the paper's 100, 50 and 50 epochs.
-        critic_learning_rate: of the critic's Adam.
-        actor_critic_learning_rate: of the actor's Adam in the third phase.
-        **kwargs: of `RecommenderModel` (`seed`, of the order of the users, the dropout and the noise of the
-            second and third phase) and `keras.Model` (`name`).
+        critic_learning_rate: The learning rate of the critic's Adam.
+        actor_critic_learning_rate: The learning rate of the actor's Adam in the third phase.
+        seed: The seed of the order of the users, and of the dropout and the noise in the second and third
+            phase.
+        **kwargs: of `keras.Model` (`name`).
 
     Raises:
         SettingError: a value is out of range.
@@ -71,9 +72,10 @@ class RaCT(TrainableModel):
         phase_ends: tuple[int, int] | None = None,
         critic_learning_rate: float = 1e-4,
         actor_critic_learning_rate: float = 2e-6,
+        seed: int = 98765,
         **kwargs: Any,
     ):
-        super().__init__(num_items, loss_names=("loss", "predicted_ndcg", "ndcg"), **kwargs)
+        super().__init__(num_items, loss_names=("loss", "predicted_ndcg", "ndcg"), seed=seed, **kwargs)
         actor = MultVAE(num_items) if actor is None else actor
         check(
             isinstance(actor, Autoencoder), "actor", repr(actor), "an autoencoder, such as MultVAE(num_items)"

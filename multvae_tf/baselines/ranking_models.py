@@ -18,12 +18,12 @@ class WARP(MultDAE):
     `ranking_losses.warp_loss` plus an L2 penalty. What `fit` reports as nll is the WARP loss.
 
     Args:
-        num_items: size I of the catalogue.
-        latent_dim: rank of the scores.
-        dropout_rate: of the input, in training.
-        l2: lambda of lambda * sum ||W||^2.
-        **kwargs: of `RecommenderModel` (`seed`, of the weights, the order of the users and the dropout) and
-            `keras.Model` (`name`, `dtype`).
+        num_items: The size I of the catalogue.
+        latent_dim: The size of the code of a user, which is the rank of the scores.
+        dropout_rate: The probability with which each item of a user is dropped from the input in training.
+        l2: The weight lambda of the penalty lambda * sum ||W||^2.
+        seed: The seed of the initial weights, the order of the users and the dropout.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
 
     Raises:
         SettingError: a value is out of range.
@@ -47,6 +47,7 @@ class WARP(MultDAE):
         latent_dim: int = 200,
         dropout_rate: float = 0.5,
         l2: float = 1e-5,
+        seed: int = 98765,
         **kwargs: Any,
     ):
         super().__init__(
@@ -56,6 +57,7 @@ class WARP(MultDAE):
             dropout_rate=dropout_rate,
             l2=l2,
             likelihood=WarpLoss(),
+            seed=seed,
             **kwargs,
         )
 
@@ -75,14 +77,15 @@ class LambdaNet(MultVAE):
     reports as nll is the LambdaRank loss.
 
     Args:
-        num_items: size I of the catalogue.
-        hidden_dims: widths of the encoder's hidden layers, first to last; the decoder mirrors them.
-        latent_dim: size of z.
-        activation: of the hidden layers, the name of a Keras activation.
-        dropout_rate: of the L2-normalised input, in training.
-        beta: the weight of the KL term, a `BetaSchedule`; None means `LinearAnnealing()`.
-        **kwargs: of `RecommenderModel` (`seed`, of the weights, the order of the users, the dropout and the
-            noise) and `keras.Model` (`name`, `dtype`).
+        num_items: The size I of the catalogue.
+        hidden_dims: The widths of the encoder's hidden layers, first to last; the decoder mirrors them.
+        latent_dim: The size of z, the code of a user.
+        activation: The name of the Keras activation of the hidden layers.
+        dropout_rate: The probability with which each item of a user is dropped from the input in training.
+        beta: How the weight of the KL term goes over the updates, a `BetaSchedule`; None means
+            `LinearAnnealing()`.
+        seed: The seed of the initial weights, the order of the users, the dropout and the noise.
+        **kwargs: of `keras.Model` (`name`, `dtype`).
 
     Raises:
         SettingError: a value is out of range.
@@ -108,6 +111,7 @@ class LambdaNet(MultVAE):
         activation: str = "tanh",
         dropout_rate: float = 0.5,
         beta: BetaSchedule | None = None,
+        seed: int = 98765,
         **kwargs: Any,
     ):
         super().__init__(
@@ -118,6 +122,7 @@ class LambdaNet(MultVAE):
             dropout_rate=dropout_rate,
             likelihood=LambdaRankLoss(),
             beta=beta,
+            seed=seed,
             **kwargs,
         )
 

@@ -32,13 +32,15 @@ class WMF(SolvedModel):
     l2 = lambda (1 + 1 / alpha_0), see `WMF.from_rendle`.
 
     Args:
-        num_items: size I of the catalogue.
-        rank: length of the vectors.
-        positive_weight: alpha.
-        l2: lambda.
-        l2_exponent: nu; 0 is the plain penalty, 1 grows with the number of items.
-        num_iterations: how often p and q are solved for.
-        **kwargs: of `RecommenderModel` (`seed`, of the first vectors) and `keras.Model` (`name`).
+        num_items: The size I of the catalogue.
+        rank: The length of the vectors of users and items.
+        positive_weight: The weight alpha of a one; that of a zero is 1.
+        l2: The penalty lambda of the squared vectors.
+        l2_exponent: The exponent nu with which the penalty grows with the number of items or users; 0 means
+            not at all.
+        num_iterations: How often the users' and the items' vectors are solved for in turn.
+        seed: The seed of the first vectors.
+        **kwargs: of `keras.Model` (`name`).
 
     Raises:
         SettingError: a value is out of range.
@@ -70,9 +72,10 @@ class WMF(SolvedModel):
         l2: float = 10.0,
         l2_exponent: float = 0.0,
         num_iterations: int = 15,
+        seed: int = 98765,
         **kwargs: Any,
     ):
-        super().__init__(num_items, **kwargs)
+        super().__init__(num_items, seed=seed, **kwargs)
         check(rank >= 1, "rank", rank, "at least 1")
         check(positive_weight > 1, "positive_weight", positive_weight, "above 1")
         check(l2 > 0, "l2", l2, "above 0")

@@ -19,7 +19,7 @@ class ClosedFormModel(DenseItemModel):
     """What EASE, EDLAE and RDLAE share: one Gram matrix, one Cholesky factorisation, see `closed_form`.
 
     Args:
-        num_items: size I of the catalogue.
+        num_items: The size I of the catalogue.
         l2: lambda; None means that `fit` chooses it from `grid` by the validation users.
         dropout_rate: p; likewise.
         max_self_weight: xi; likewise.
@@ -113,7 +113,7 @@ class EASE(ClosedFormModel):
     matrices [num_items, num_items]; time grows with their third power.
 
     Args:
-        num_items: size I of the catalogue.
+        num_items: The size I of the catalogue.
         l2: The penalty lambda of the squared weights; 500 in the paper for ML-20M, 1,000 for Netflix, 200 for
             MSD. None (`auto`) means that `fit` chooses it by the validation users.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
@@ -152,7 +152,7 @@ class EDLAE(ClosedFormModel):
     regularised more than under `EASE`. Scores are x B.
 
     Args:
-        num_items: size I of the catalogue.
+        num_items: The size I of the catalogue.
         l2: The penalty lambda of the squared weights; 300 in public code for ML-20M, 500 for Netflix, 70 for
             MSD. None (`auto`) means that `fit` chooses it by the validation users.
         dropout_rate: The share p of a user's items that training hides; .33 in public code for ML-20M and
@@ -198,7 +198,7 @@ class RDLAE(ClosedFormModel):
     it is EDLAE, with xi = 1 a plain ridge regression with dropout.
 
     Args:
-        num_items: size I of the catalogue.
+        num_items: The size I of the catalogue.
         l2: The penalty lambda of the squared weights; 1,000 in the authors' settings for ML-20M. None
             (`auto`) means that `fit` chooses it by the validation users.
         dropout_rate: The share p of a user's items that training hides; .2 there. None (`auto`) likewise.

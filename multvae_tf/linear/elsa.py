@@ -22,10 +22,10 @@ class ELSA(TrainableModel):
     update.
 
     Args:
-        num_items: size I of the catalogue.
-        rank: r, the length of the items' vectors.
-        **kwargs: of `RecommenderModel` (`seed`, of the first vectors and the order of the users) and
-            `keras.Model` (`name`).
+        num_items: The size I of the catalogue.
+        rank: The length r of the items' vectors.
+        seed: The seed of the first vectors and the order of the users.
+        **kwargs: of `keras.Model` (`name`).
 
     Raises:
         SettingError: a value is out of range.
@@ -52,8 +52,8 @@ class ELSA(TrainableModel):
 
     default_learning_rate = 1e-2
 
-    def __init__(self, num_items: int, *, rank: int = 512, **kwargs: Any):
-        super().__init__(num_items, **kwargs)
+    def __init__(self, num_items: int, *, rank: int = 512, seed: int = 98765, **kwargs: Any):
+        super().__init__(num_items, seed=seed, **kwargs)
         check(rank >= 1, "rank", rank, "at least 1")
         self.rank = rank
         self.raw_vectors = self.add_weight(

@@ -25,12 +25,12 @@ class SLIM(SparseItemModel):
     Needs the Gram matrix, float32 [num_items, num_items], while it is fitted; W alone afterwards.
 
     Args:
-        num_items: size I of the catalogue.
-        l1: beta in the paper, makes W sparse.
-        l2: lambda in the paper.
-        num_neighbours: how many items, the nearest by cosine, may have a weight for an item (fsSLIM in the
+        num_items: The size I of the catalogue.
+        l1: The penalty of the weights' sum, beta in the paper, which makes W sparse.
+        l2: The penalty of the squared weights, lambda in the paper.
+        num_neighbours: How many items, the nearest by cosine, may have a weight for an item (fsSLIM in the
             paper, far faster); None means all.
-        tolerance: of the duality gap at which an item's weights are good enough, relative to its users.
+        tolerance: The duality gap at which an item's weights are good enough, relative to its users.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
 
     Raises:

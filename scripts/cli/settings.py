@@ -59,6 +59,7 @@ class ModelEntry:
         parts: the objects that it is handed, by name, and which it has by default.
         variants: named settings of its authors' programs.
         is_trained: whether it is trained batch by batch; otherwise it is solved at once.
+        has_precisions: whether its matrix products can be made in another precision.
     """
 
     path: str
@@ -66,6 +67,7 @@ class ModelEntry:
     parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     is_trained: bool = True
+    has_precisions: bool = True
 
 
 _RECVAE_PARTS = {"encoder": "dense", "prior": "composite", "likelihood": "multinomial", "beta": "per_user"}
@@ -78,11 +80,14 @@ MODELS = {
     "ease": ModelEntry("multvae_tf.linear.ease:EASE", "EASE", is_trained=False),
     "edlae": ModelEntry("multvae_tf.linear.ease:EDLAE", "EDLAE", is_trained=False),
     "rdlae": ModelEntry("multvae_tf.linear.ease:RDLAE", "RDLAE", is_trained=False),
-    "elsa": ModelEntry("multvae_tf.linear.elsa:ELSA", "ELSA"),
+    "elsa": ModelEntry("multvae_tf.linear.elsa:ELSA", "ELSA", has_precisions=False),
     "slim": ModelEntry("multvae_tf.linear.slim:SLIM", "SLIM", is_trained=False),
     "itemknn": ModelEntry("multvae_tf.baselines.item_knn:ItemKNN", "ItemKNN", is_trained=False),
     "popularity": ModelEntry("multvae_tf.baselines.popularity:Popularity", "popularity", is_trained=False),
-    "wmf": ModelEntry("multvae_tf.baselines.wmf:WMF", "WMF", is_trained=False),
+    "wmf": ModelEntry("multvae_tf.baselines.wmf:WMF", "WMF", is_trained=False, has_precisions=False),
+    "cdae": ModelEntry("multvae_tf.baselines.cdae:CDAE", "CDAE"),
+    "warp": ModelEntry("multvae_tf.baselines.ranking_models:WARP", "WARP"),
+    "lambdanet": ModelEntry("multvae_tf.baselines.ranking_models:LambdaNet", "LambdaNet", {"beta": "linear"}),
 }
 PAPERS = {**multvae_tf.papers.SETTINGS, **recvae_tf.papers.SETTINGS}
 # The demo is in no paper: small enough for a minute on two cores.
@@ -91,6 +96,9 @@ _DEMO: dict[str, dict[str, Any]] = {
     "multdae": {"epochs": 50, "batch_size": 100},
     "recvae": {"epochs": 20, "batch_size": 100},
     "elsa": {"epochs": 10, "batch_size": 100},
+    "cdae": {"epochs": 20, "batch_size": 100},
+    "warp": {"epochs": 10, "batch_size": 100},
+    "lambdanet": {"epochs": 10, "batch_size": 100, "total_anneal_steps": None},
 }
 TRAINING = "multvae_tf.run.records:TrainingConfig"
 PRECISIONS = {False: "float32", True: "mixed_bfloat16"}
@@ -150,7 +158,8 @@ def read_options(model: str, parts: Mapping[str, str]) -> dict[str, Option]:
     if MODELS[model].is_trained:
         paths.append(TRAINING)
     options = {name: option for path in paths for name, option in options_of(path).items()}
-    return options | ({"mixed_precision": _MIXED_PRECISION} if "seed" in options else {})
+    has_precisions = MODELS[model].has_precisions and "seed" in options
+    return options | ({"mixed_precision": _MIXED_PRECISION} if has_precisions else {})
 
 
 def training_names() -> list[str]:
