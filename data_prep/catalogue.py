@@ -11,7 +11,7 @@ from typing import Any
 
 from data_prep import database_url
 from data_prep.errors import DataError
-from data_prep.readers.layout import columns_of
+from data_prep.layout import columns_of
 from data_prep.spec import PROTOCOLS, DatasetSpec, require_obeyed
 
 __all__ = ["CATALOGUE", "PROTOCOLS", "CatalogueEntry", "DatasetSpec", "published_name", "resolve"]

@@ -5,7 +5,7 @@ import dataclasses
 import math
 
 from data_prep.errors import DataError
-from data_prep.readers.layout import TIMESTAMP_UNITS, Layout, columns_of, delimiter_of
+from data_prep.layout import TIMESTAMP_UNITS, Layout, columns_of, delimiter_of
 
 PROTOCOLS = ("strong", "temporal")
 # What a folder that has been split already cannot obey.

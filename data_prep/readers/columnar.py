@@ -10,8 +10,8 @@ import pyarrow.parquet
 from tqdm import tqdm
 
 from data_prep.errors import DataError
+from data_prep.layout import Layout
 from data_prep.raw_file import RawFile
-from data_prep.readers.layout import Layout
 from data_prep.readers.rows import Block
 
 _ROWS = 1 << 18

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from data_prep.errors import DataError
+from data_prep.layout import Layout
 from data_prep.raw_file import RawFile
 from data_prep.readers import dialect, quotes
 from data_prep.readers.dialect import Dialect
 from data_prep.readers.encodings import Utf8Reader
-from data_prep.readers.layout import Layout
 from data_prep.readers.rows import Block
 
 _LONGEST_ROW = 256 << 20

@@ -4,8 +4,8 @@ import csv
 import dataclasses
 
 from data_prep.errors import DataError
+from data_prep.layout import Layout, delimiter_of
 from data_prep.readers import quotes
-from data_prep.readers.layout import Layout, delimiter_of
 
 _CANDIDATES = (",", ";", "\t", "|", "::", " ")
 _LINES_LOOKED_AT = 50

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_prep.errors import DataError
+from data_prep.layout import Layout
 from data_prep.readers import cells
 from data_prep.readers.columnar import arrow_blocks, parquet_blocks
 from data_prep.readers.delimited import DelimitedFile
 from data_prep.readers.files import expand, form_of
 from data_prep.readers.json_lines import JsonLinesFile, text_of
-from data_prep.readers.layout import Layout
 from data_prep.readers.rows import Block
 
 _COLUMNS = ("user_id", "history", "exclude")

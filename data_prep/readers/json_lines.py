@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.json
 
 from data_prep.errors import DataError
+from data_prep.layout import Layout
 from data_prep.raw_file import RawFile
 from data_prep.readers.delimited import TextBlock
 from data_prep.readers.encodings import Utf8Reader
-from data_prep.readers.layout import Layout
 from data_prep.readers.rows import Block
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from data_prep.errors import DataError
+from data_prep.layout import Layout
 from data_prep.readers import cells, times
-from data_prep.readers.layout import Layout
 from data_prep.table import TableBuilder
 
 

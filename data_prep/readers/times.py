@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_prep.errors import DataError
+from data_prep.layout import TIMESTAMP_UNITS
 from data_prep.readers.cells import BadCellError, plain
-from data_prep.readers.layout import TIMESTAMP_UNITS
 
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 # Seconds until the year 5138, milliseconds from 1973 to 5138, and so on.

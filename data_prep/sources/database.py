@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from data_prep.database_url import secrets_of, without_secrets
 from data_prep.errors import DataError
+from data_prep.layout import ROLES, Layout
 from data_prep.readers import rows
 from data_prep.readers.columnar import block_of
-from data_prep.readers.layout import ROLES, Layout
 from data_prep.sources.raw_data import RawData
 from data_prep.spec import DatasetSpec
 from data_prep.table import InteractionTable, TableBuilder

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from data_prep import store
-from data_prep.catalogue import resolve
+import data_prep
 from multvae_tf import Run
 from multvae_tf.errors import RunError
 from studies import named_settings, study, trainer
@@ -32,7 +31,7 @@ def planned_runs(tmp_path_factory):
     planned = study.plan(STUDY, [1, 2], data_flags, common, folder / "runs", named_settings.names_read)
     for one in planned:
         trainer.train_run(job_of(one, folder))
-    dataset = store.prepare(resolve(str(path)), str(folder / "data"))
+    dataset = data_prep.prepare(str(path), str(folder / "data"))
     test = dataset.test
     data = StudyData("mine", "strong", dataset.fingerprint, dataset.train, test.fold_in, test.held_out)
     return planned, data, folder
