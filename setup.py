@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 setup(
     name="multvae-tf",
@@ -11,14 +11,8 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=[
-        "data_prep",
-        "data_prep.readers",
-        "data_prep.sources",
-        "multvae_tf",
-        "multvae_tf.serving",
-        "recvae_tf",
-    ],
+    packages=find_packages(include=["data_prep*", "multvae_tf*", "recvae_tf*"]),
+    package_data={"multvae_tf": ["py.typed"], "recvae_tf": ["py.typed"], "data_prep": ["py.typed"]},
     python_requires=">=3.10",
     install_requires=[
         "absl-py",
@@ -35,17 +29,19 @@ setup(
         "tensorflow-datasets",
         "tensorflow-serving-api>=2.19",  # the messages of the warmup file
         "tqdm",
+        "urllib3>=2",
     ],
     extras_require={
         "database": ["adbc-driver-postgresql", "adbc-driver-sqlite", "duckdb"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "linear": ["scikit-learn"],
         "report": ["markdown-it-py"],
-        "serving": ["tensorflow-serving-api>=2.19"],
         "test": [
             "adbc-driver-postgresql",
             "adbc-driver-sqlite",
             "duckdb",
             "hypothesis",
+            "implicit",
             "import-linter",
             "markdown-it-py",
             "mypy",
@@ -54,6 +50,9 @@ setup(
             "pytest-xdist",
             "pyyaml",
             "ruff",
+            "scikit-learn",
+            "trustme",
+            "vermin",
         ],
     },
 )

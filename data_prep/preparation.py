@@ -70,8 +70,11 @@ def prepare(
     if export_pro_sg:
         pro_sg.write(split, Path(export_pro_sg))
     if not folder.exists():
-        titles = raw.read_titles()
-        write(folder, spec, split, titles)
+        try:
+            write(folder, spec, split, raw.read_titles())
+        except DataError:
+            if not folder.exists():  # otherwise another process has written the same
+                raise
     return load(folder)
 
 

@@ -61,7 +61,7 @@ class RawFile:
     @property
     def _compression(self) -> str:
         suffix = Path(self.member or self.path).suffix
-        return suffix if suffix in _DECOMPRESS else ""
+        return suffix if suffix.lower() in _DECOMPRESS else ""
 
     @property
     def is_plain(self) -> bool:
@@ -96,7 +96,7 @@ class RawFile:
                     )
                 )
                 if self._compression:
-                    file = stack.enter_context(_DECOMPRESS[self._compression](file))
+                    file = stack.enter_context(_DECOMPRESS[self._compression.lower()](file))
                 yield file
         except _DAMAGED as error:
             raise DataError(f"{self} is a damaged or truncated archive: {error}") from error
@@ -127,9 +127,11 @@ def only_member(path: Path, suffixes: tuple[str, ...]) -> RawFile:
     Raises:
         DataError: the archive is damaged, or it holds no such file or several.
     """
-    if path.suffix != ".zip":
+    if path.suffix.lower() != ".zip":
         return RawFile(path)
-    names = [name for name in members(path) if name.endswith(suffixes) and not name.startswith("__MACOSX")]
+    names = [
+        name for name in members(path) if name.lower().endswith(suffixes) and not name.startswith("__MACOSX")
+    ]
     if len(names) != 1:
         raise DataError(
             f"{path} holds {', '.join(names) or 'no file'}; it must hold exactly one {' or '.join(suffixes)}"

@@ -10,11 +10,12 @@ from data_prep.raw_file import RawFile
 from data_prep.readers import columnar, rows
 from data_prep.readers.delimited import DelimitedFile
 from data_prep.readers.files import constants_of, form_of
+from data_prep.readers.histories import read_histories
 from data_prep.readers.json_lines import JsonLinesFile
 from data_prep.readers.layout import Layout
 from data_prep.table import InteractionTable, TableBuilder
 
-__all__ = ["Layout", "read_table"]
+__all__ = ["Layout", "read_histories", "read_table"]
 
 _THREADS = 2
 _BLOCKS_AHEAD = 3

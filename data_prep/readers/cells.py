@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 Ids: TypeAlias = np.ndarray | pa.Array
 _EXACT_BITS = {16: 11, 32: 24, 64: 53}  # up to which a float holds every integer
 _MOST_DIGITS = 18
+_NUMERIC = pa.decimal256(76, 20)
 _TRUE, _FALSE = ("true", "t", "yes", "y"), ("false", "f", "no", "n")
 _DECIMAL_COMMA = r"^[+-]?[0-9]+,[0-9]+$"
 _THOUSANDS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+$"
@@ -37,7 +38,8 @@ def plain(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if isinstance(column, pa.ExtensionArray):
-        return plain(column.storage)
+        is_numeric = getattr(column.type, "type_name", "") == "numeric"  # of PostgreSQL, which comes as text
+        return column.storage.cast(_NUMERIC) if is_numeric else plain(column.storage)
     kind = column.type
     if pa.types.is_dictionary(kind):
         return plain(column.dictionary_decode())
@@ -70,11 +72,15 @@ def ids(column: pa.Array) -> Ids:
         BadCellError: an id is null, empty, no text, or a number that is no integer.
     """
     column = plain(column)
-    _refuse(column, pc.is_null(column), "an id")
+    if column.null_count:
+        _refuse(column, pc.is_null(column), "an id")
+    numbers = integers(column) if pa.types.is_string(column.type) else None
+    if numbers is not None:
+        return numbers
     text = _id_text(column)
     if isinstance(text, np.ndarray):
         return text
-    numbers = integers(text)
+    numbers = None if pa.types.is_string(column.type) else integers(text)
     if numbers is not None:
         return numbers
     _refuse(text, pc.equal(pc.binary_length(text), 0), "an id")
@@ -217,8 +223,9 @@ def ratings(column: pa.Array, threshold: float | None, decimal: str | None = Non
     if not (_is_number(column.type)):
         raise BadCellError(None, f"is of type {column.type}; ratings must be numbers, or true and false")
     values = column.cast(pa.float64(), safe=False)
-    _refuse(column, pc.invert(pc.is_finite(values)), "a finite number")
-    numbers = values.to_numpy()
+    numbers = values.to_numpy(zero_copy_only=False)
+    if column.null_count or not np.isfinite(numbers).all():
+        _refuse(column, pc.invert(pc.is_finite(values)), "a finite number")
     if form == "whole" and (numbers != np.rint(numbers)).any():
         form = "point"
     return Ratings(None if threshold is None else numbers > threshold, form)

@@ -34,6 +34,14 @@ class TextBlock:
     first_line: int
 
 
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _is_blank(text: bytes) -> bool:
     return text[:1] in (b"", b"\r", b"\n") and not text.strip(b"\r\n")
 
@@ -64,7 +72,7 @@ class DelimitedFile:
         if len(sample) < len(self._head):
             sample = sample[: sample.rfind(b"\n") + 1] or self._head
         sample = self._reader.as_utf8(sample, 1)
-        is_tsv = Path(file.name).suffix in (".tsv", ".tab")
+        is_tsv = Path(file.name).suffix.lower() in (".tsv", ".tab")
         self.dialect: Dialect = dialect.recognise(sample, layout, str(file), is_tsv=is_tsv)
         self._ratings_are_text = False
         names = self.dialect.names
@@ -185,7 +193,7 @@ class DelimitedFile:
 
     def _lines(self, text: TextBlock) -> Iterator[tuple[int, list[str]]]:
         """The rows, as Python reads them, with the number of the line in which each ends; none is empty."""
-        lines = io.StringIO(text.data.decode("utf-8", "replace"), newline="")
+        lines = io.StringIO(text.data.decode("utf-8", "surrogateescape"), newline="")
         limit = csv.field_size_limit(sys.maxsize)
         try:
             how = {"quotechar": '"'} if self.dialect.quote else {"quoting": csv.QUOTE_NONE}
@@ -197,7 +205,7 @@ class DelimitedFile:
             csv.field_size_limit(limit)
 
     def _explain(self, text: TextBlock) -> None:
-        """Finds the line with too many or too few columns, slowly, after the fast reader refused the block.
+        """Finds the line that the fast reader refused, slowly: too many columns, too few, or no UTF-8.
 
         Raises:
             DataError: it has been found.
@@ -208,3 +216,11 @@ class DelimitedFile:
             if len(row) != expected:
                 found, wanted = (-(-count // repeat) for count in (len(row), expected))
                 raise DataError(f"{self._file}, line {number} has {found} columns, not {wanted}")
+            for role, position in self._positions.items():
+                as_bytes = row[position].encode("utf-8", "surrogateescape")
+                if not _is_utf8(as_bytes):
+                    raise DataError(
+                        f"{self._file}, line {number}: {self._layout.names[role]} is "
+                        f"{as_bytes.decode('latin-1')!r}, which is not in UTF-8; mend it, or name the file's "
+                        "encoding, such as encoding=windows-1252"
+                    )

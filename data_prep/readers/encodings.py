@@ -59,7 +59,6 @@ class Utf8Reader:
 
     def __init__(self, file: RawFile, stream: IO[bytes], encoding: str | None) -> None:
         self._file, self._stream = file, stream
-        self._given = encoding is not None
         head = _read_fully(stream, BLOCK_BYTES)
         marked, skip = _marked(head)
         self._head: bytes = head
@@ -104,46 +103,41 @@ class Utf8Reader:
     def as_utf8(self, rows: bytes, first_line: int) -> bytes:
         """Complete rows of a block as UTF-8.
 
+        In a file of UTF-8 bytes that are none stay, for the parser to find in the columns that it reads.
+
         Args:
             rows: what `read` gave, cut where a row ends.
             first_line: number of their first line, for messages.
 
         Raises:
-            DataError: a line is neither in UTF-8 nor, where all before it was ASCII, in Windows-1252.
+            DataError: the file has been taken as Windows-1252, and a line is not in it, or is in UTF-8.
         """
         if self._decoder or rows.isascii():
             return rows
         if self.encoding != _ONE_BYTE:
-            try:
-                rows.decode("utf-8")
-            except UnicodeDecodeError as error:
-                if self.encoding == "UTF-8" or _has_utf8(rows):
-                    self.encoding = "UTF-8"
-                    raise DataError(self._not_utf8(rows, first_line, error.start)) from error
-            else:
+            if _has_utf8(rows) or self.encoding == "UTF-8":
                 self.encoding = "UTF-8"
                 return rows
-        self.encoding = _ONE_BYTE
+            self.encoding = _ONE_BYTE
+        elif _has_utf8(rows):
+            line = next(n for n, line in enumerate(rows.split(b"\n")) if _has_utf8(line))
+            raise DataError(
+                f"{self._file}, line {first_line + line} is in UTF-8, others are not; mend the file, or "
+                "name its encoding, such as encoding=utf-8"
+            )
         try:
             return rows.decode(_ONE_BYTE).encode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(self._not_utf8(rows, first_line, error.start)) from error
-
-    def _not_utf8(self, rows: bytes, first_line: int, offset: int) -> str:
-        line = first_line + rows.count(b"\n", 0, offset)
-        start = rows.rfind(b"\n", 0, offset) + 1
-        end = rows.find(b"\n", offset)
-        shown = rows[start : end if end >= 0 else len(rows)].rstrip(b"\r").decode("latin-1")
-        told = "is given as" if self._given else "is otherwise"
-        return (
-            f"{self._file}, line {line} is {shown!r}: it is not in {self.encoding}, as the file {told}; "
-            "mend the line, or name the file's encoding, such as encoding=windows-1252"
-        )
+            line = first_line + rows.count(b"\n", 0, error.start)
+            raise DataError(
+                f"{self._file}, line {line} is neither in UTF-8 nor in {_ONE_BYTE}; name the file's "
+                "encoding, such as encoding=latin-1"
+            ) from error
 
 
 def _has_utf8(data: bytes) -> bool:
     """Whether some letters beyond ASCII are in UTF-8, which hardly ever comes about in another encoding."""
-    return any(ord(letter) > 127 for letter in data.decode("utf-8", "ignore"))
+    return not data.decode("utf-8", "ignore").isascii()
 
 
 def _read_fully(stream: IO[bytes], size: int) -> bytes:

@@ -64,7 +64,7 @@ class JsonLinesFile:
             end = data.rfind(b"\n") + 1 if chunk else len(data)
             rows, rest = data[:end], data[end:]
             if rows.strip():
-                yield TextBlock(self._reader.as_utf8(rows, line), line)
+                yield TextBlock(rows, line)
             line += rows.count(b"\n")
 
     def parse(self, text: TextBlock) -> Block:

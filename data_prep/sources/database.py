@@ -108,6 +108,8 @@ def _told(error: Exception, url: str) -> str:
     text = " ".join(str(error).split())
     for secret in secrets_of(url):
         text = text.replace(secret, "***")
+    if "Type mismatch" in text:  # SQLite's columns may have values of any type; ADBC takes the first rows'
+        text += "; let the query give one type, as with cast(item_id as text)"
     return without_secrets(text)
 
 

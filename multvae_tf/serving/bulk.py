@@ -1,27 +1,25 @@
 """Recommendations for a file of users, in bounded memory, restartable."""
 
-import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from multvae_tf.errors import RunError
-from multvae_tf.files import write_atomically
+from multvae_tf.errors import RunError, check
+from multvae_tf.files import only_writer, write_atomically
 from multvae_tf.serving.recommender import Recommendations, Recommender
 
-_COLUMNS = ("user_id", "history")
 _SCHEMA = pa.schema(
     [
         ("user_id", pa.string()),
@@ -30,173 +28,191 @@ _SCHEMA = pa.schema(
         ("num_known_items", pa.int32()),
     ]
 )
+_MAX_CELLS = 2**20  # users times the longest history of a request: a longer history has fewer users beside it
+
+
+class BulkRecommender(Recommender, Protocol):
+    """A recommender that says how many users to ask it for at a time, and what tells it from others."""
+
+    users_at_a_time: int
+
+    @property
+    def identity(self) -> str:
+        """Changes with the model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BulkResult:
-    """What `recommend_file` did.
+    """What `recommend_all` did.
 
     Attributes:
         num_users: in the output.
         num_done_before: those of them that an interrupted call had done.
+        num_unknown: those of whom no item is known, who got the most popular items.
+        longest_list: the most items that anybody got.
         seconds: of this call.
     """
 
     num_users: int
     num_done_before: int
+    num_unknown: int
+    longest_list: int
     seconds: float
 
-    @property
-    def users_per_second(self) -> float:
-        """The users of this call by its seconds."""
-        return (self.num_users - self.num_done_before) / self.seconds
+    def __str__(self) -> str:
+        rate = (self.num_users - self.num_done_before) / max(self.seconds, 1e-9)
+        parts = [f"{self.num_users:,} users"]
+        if self.num_done_before:
+            parts.append(f"{self.num_done_before:,} of them by an earlier call")
+        if self.num_unknown:
+            parts.append(f"{self.num_unknown:,} of whom have no known item: they got the most popular items")
+        return f"{', '.join(parts)}; {rate:,.0f} users/s."
 
 
-def recommend_file(
-    recommender: Recommender,
-    histories: Path,
+def recommend_all(
+    recommender: BulkRecommender,
+    users: Iterable[pa.RecordBatch],
     output: Path,
     *,
     k: int,
-    model_identity: str,
-    separator: str = ",",
-    batch_size: int = 256,
+    source: Mapping[str, Any],
+    exclude: Sequence[str] = (),
     users_per_part: int = 8192,
 ) -> BulkResult:
-    """Writes the k best items of every user in a file to a Parquet file, in the order of the users.
+    """Writes the k best items of every user to a file, in the order of the users.
 
     The users are done in parts, each a file in a hidden folder beside `output`; a call that was interrupted
     is continued by the same call. Memory holds one part, whatever the number of users.
 
     Args:
         recommender: whom to ask.
-        histories: Parquet or CSV with one row per user: `user_id`, and `history`, a list of item ids or one
-            text of ids between separators.
-        output: columns `user_id`, `item_ids`, `scores` (lists of at most k) and `num_known_items`. It is
-            replaced if it exists.
+        users: batches with `user_id` string, `history` list of string and, perhaps, `exclude` likewise.
+        output: by its ending .parquet or .jsonl, with `user_id`, `item_ids`, `scores` (lists of at most
+            k) and `num_known_items`; or .csv with a row for each item: `user_id`, `rank`, `item_id`,
+            `score`. It is replaced if it exists.
         k: how many items.
-        model_identity: what tells this model from others: a part is only continued with the same one.
-        separator: of the ids in a text.
-        batch_size: users in one request.
+        source: what tells these users from others, as JSON values.
+        exclude: raw ids that are recommended to nobody.
         users_per_part: users between two files.
 
     Raises:
-        RunError: the file cannot be read, or lacks a column.
+        SettingError: k is less than 1, or the output has another ending.
+        RunError: the output cannot be written, or another process writes the same one.
     """
-    start = time.monotonic()
-    status = histories.stat()
-    job = {
-        "histories": [str(histories.resolve()), status.st_size, status.st_mtime_ns],
-        "model": model_identity,
-        "k": k,
-        "separator": separator,
-        "users_per_part": users_per_part,
-    }
-    total, batches = _open(histories, users_per_part)
-    parts = _open_parts(output, job)
-    num_users = num_done_before = 0
-    with tqdm(total=total, unit=" users", smoothing=0.05) as progress:
-        for number, table in enumerate(_parts_of(histories, batches, separator, users_per_part)):
+    started = time.monotonic()
+    check(k >= 1, "k", k, "at least 1")
+    write_output = _writer_of(output)
+    job = {"source": source, "model": recommender.identity, "k": k, "exclude": sorted(exclude)}
+    digest = hashlib.sha256(json.dumps([job, users_per_part], sort_keys=True).encode()).hexdigest()[:16]
+    parts = output.with_name(f".{output.name}.parts-{digest}")
+    num_users = num_done_before = num_unknown = longest = 0
+    with only_writer(parts), tqdm(unit=" users", smoothing=0.05) as progress:
+        for number, table in enumerate(_in_parts(users, users_per_part)):
             part = parts / f"{number:06d}.parquet"
-            num_users += len(table)
             if part.exists():
                 num_done_before += len(table)
-                progress.update(len(table))
-                continue
-            answers = []
-            for batch in table.to_batches(max_chunksize=batch_size):
-                answers.append(_answer(recommender, batch, k))
-                progress.update(len(batch))
-            write_atomically(part, functools.partial(pq.write_table, pa.Table.from_batches(answers, _SCHEMA)))
-    write_atomically(output, lambda path: _join(sorted(parts.glob("[0-9]*.parquet")), path))
+            else:
+                answers = [_answer(recommender, rows, k, exclude) for rows in _requests(recommender, table)]
+                answered = pa.Table.from_batches(answers, _SCHEMA)
+                write_atomically(part, functools.partial(pq.write_table, answered))
+            written = pq.read_table(part)
+            if len(written) != len(table):
+                raise RunError(f"{part} has {len(written)} users, not {len(table)}: delete {parts}")
+            num_users += len(table)
+            num_unknown += int((written["num_known_items"].to_numpy() == 0).sum())
+            longest = max([longest, *written["item_ids"].combine_chunks().value_lengths().to_pylist()])
+            progress.update(len(table))
+        files = sorted(parts.glob("[0-9]*.parquet"))
+        write_atomically(output, lambda path: write_output(files, path))
     shutil.rmtree(parts)
-    return BulkResult(num_users, num_done_before, time.monotonic() - start)
+    return BulkResult(num_users, num_done_before, num_unknown, longest, time.monotonic() - started)
 
 
-def _open_parts(output: Path, job: dict[str, Any]) -> Path:
-    """The folder of the parts, emptied if they are those of another job."""
-    parts = output.with_name(f".{output.name}.parts")
-    path = parts / "job.json"
-    if parts.exists() and not (path.exists() and json.loads(path.read_text(encoding="utf-8")) == job):
-        shutil.rmtree(parts)
-    parts.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_atomically(path, lambda p: p.write_text(json.dumps(job), encoding="utf-8"))
-    return parts
+def _writer_of(output: Path) -> Callable[[list[Path], Path], None]:
+    """What writes the output, by its ending; checks first that it can be written."""
+    writers = {".parquet": _write_parquet, ".jsonl": _write_json_lines, ".csv": _write_csv}
+    check(output.suffix in writers, "output", output, f"a name that ends in {', '.join(writers)}")
+    if output.is_dir():
+        raise RunError(f"output is {output}, which is a folder")
+    folder = output.resolve().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise RunError(f"output is {output}, but {folder} cannot be written")
+    return writers[output.suffix]
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except pa.ArrowInvalid as error:
-        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def _open(path: Path, size: int) -> tuple[int | None, Iterator[pa.RecordBatch]]:
-    """The number of users in a file, None where only reading all of it would tell, and its rows."""
-    with _reading(path):
-        if path.suffix in (".parquet", ".pq"):
-            file = pq.ParquetFile(path)
-            _require_columns(path, file.schema_arrow.names)
-            return file.metadata.num_rows, file.iter_batches(size, columns=list(_COLUMNS))
-        types = {name: pa.string() for name in _COLUMNS}
-        reader = pyarrow.csv.open_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=types))
-        _require_columns(path, reader.schema.names)
-        return None, iter(reader)
-
-
-def _parts_of(path: Path, batches: Iterator[pa.RecordBatch], separator: str, size: int) -> Iterator[pa.Table]:
-    """The users in tables of `size`, the last one smaller: `user_id` string, `history` list of string."""
+def _in_parts(users: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
+    """The users in tables of `size`, the last one smaller."""
     waiting: list[pa.RecordBatch] = []
     num_waiting = 0
-    with _reading(path):
-        for batch in batches:
-            ids = pc.cast(batch.column("user_id"), pa.string())
-            history = _as_lists(batch.column("history"), separator)
-            waiting.append(pa.RecordBatch.from_arrays([ids, history], names=list(_COLUMNS)))
-            num_waiting += len(batch)
-            while num_waiting >= size:
-                table = pa.Table.from_batches(waiting)
-                yield table.slice(0, size)
-                waiting = table.slice(size).to_batches()
-                num_waiting -= size
+    for batch in users:
+        waiting.append(batch)
+        num_waiting += len(batch)
+        while num_waiting >= size:
+            table = pa.Table.from_batches(waiting)
+            yield table.slice(0, size)
+            waiting = table.slice(size).to_batches()
+            num_waiting -= size
     if num_waiting:
         yield pa.Table.from_batches(waiting)
 
 
-def _require_columns(path: Path, names: list[str]) -> None:
-    for column in _COLUMNS:
-        if column not in names:
-            raise RunError(f"{path} has no column {column!r}; its columns are {', '.join(names)}")
+def _requests(recommender: BulkRecommender, table: pa.Table) -> Iterator[list[dict[str, Any]]]:
+    """The users of a part, as many at a time as one request may hold."""
+    waiting: list[dict[str, Any]] = []
+    longest = 0
+    for user in table.to_pylist():
+        length = max(longest, len(user["history"]), len(user.get("exclude") or ()))
+        if waiting and (
+            len(waiting) == recommender.users_at_a_time or (len(waiting) + 1) * (length + 1) > _MAX_CELLS
+        ):
+            yield waiting
+            waiting, length = [], max(len(user["history"]), len(user.get("exclude") or ()))
+        waiting.append(user)
+        longest = length
+    if waiting:
+        yield waiting
 
 
-def _as_lists(column: pa.Array, separator: str) -> pa.Array:
-    """Histories as lists of string: numbers become text, texts are split, null is an empty history."""
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        return pc.cast(column, pa.list_(pa.string()))
-    text = pc.fill_null(pc.cast(column, pa.string()), "")
-    return pc.split_pattern(text, separator)
-
-
-def _answer(recommender: Recommender, users: pa.RecordBatch, k: int) -> pa.RecordBatch:
+def _answer(
+    recommender: Recommender, users: Sequence[Mapping[str, Any]], k: int, exclude: Sequence[str]
+) -> pa.RecordBatch:
     """The output's rows for some users."""
-    histories = [
-        [item_id.strip() for item_id in history or () if item_id]
-        for history in users.column("history").to_pylist()
-    ]
-    answer: Recommendations = recommender.recommend(histories, k)
+    histories = [user["history"] for user in users]
+    excluded = [[*exclude, *(user.get("exclude") or ())] for user in users]
+    answer: Recommendations = recommender.recommend(histories, k, excluded if any(excluded) else None)
     is_item = answer.item_ids != ""
     offsets = pa.array(np.concatenate([[0], np.cumsum(is_item.sum(axis=1))]), pa.int32())
     lists = [
         pa.ListArray.from_arrays(offsets, pa.array(values[is_item], kind))
         for values, kind in ((answer.item_ids, pa.string()), (answer.scores, pa.float32()))
     ]
+    user_ids = pa.array([user["user_id"] for user in users], pa.string())
     known = pa.array(answer.num_known_items, pa.int32())
-    return pa.RecordBatch.from_arrays([users.column("user_id"), *lists, known], schema=_SCHEMA)
+    return pa.RecordBatch.from_arrays([user_ids, *lists, known], schema=_SCHEMA)
 
 
-def _join(parts: list[Path], path: Path) -> None:
+def _write_parquet(parts: list[Path], path: Path) -> None:
     with pq.ParquetWriter(path, _SCHEMA) as writer:
         for part in parts:
             writer.write_table(pq.read_table(part))
+
+
+def _write_json_lines(parts: list[Path], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for part in parts:
+            for row in pq.read_table(part).to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _write_csv(parts: list[Path], path: Path) -> None:
+    import csv
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", "rank", "item_id", "score"])
+        for part in parts:
+            for row in pq.read_table(part).to_pylist():
+                for rank, (item_id, score) in enumerate(
+                    zip(row["item_ids"], row["scores"], strict=True), start=1
+                ):
+                    writer.writerow([row["user_id"], rank, item_id, score])

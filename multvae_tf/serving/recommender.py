@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from multvae_tf.errors import RunError, check
+
 Inputs = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 
@@ -19,6 +21,13 @@ class Recommendations:
         item_ids: str [B, K] in an object array, '' where no item is left.
         scores: float32 [B, K].
         num_known_items: int32 [B], how many distinct ids of the history are items of the catalogue.
+
+    Example:
+        >>> import numpy as np
+        >>> from multvae_tf.serving.recommender import Recommendations
+        >>> best = Recommendations(np.array([["7"]], object), np.ones([1, 1], np.float32), np.array([2]))
+        >>> best.item_ids[0].tolist()
+        ['7']
     """
 
     item_ids: np.ndarray
@@ -55,10 +64,17 @@ class SignatureRecommender:
         exclude: Sequence[Sequence[str]] | None = None,
     ) -> Recommendations:
         """See `Recommender`."""
+        check(k >= 1, "k", k, "at least 1")
         inputs = {"history": id_matrix(histories)}
-        if exclude:
+        if exclude is not None:
+            if len(exclude) != len(histories):
+                raise RunError(f"exclude has {len(exclude)} rows, and there are {len(histories)} histories")
             inputs["exclude"] = id_matrix(exclude)
-        answer = self.predict("recommend_excluding" if exclude else "serving_default", inputs)
+        answer = self.predict("serving_default" if exclude is None else "recommend_excluding", inputs)
+        kinds = {"item_ids": ("O", 2), "scores": ("f", 2), "num_known_items": ("i", 1)}
+        require_outputs(answer, kinds, len(histories))
+        if answer["item_ids"].shape != answer["scores"].shape:
+            raise RunError("the answer has another number of scores than of items")
         return Recommendations(answer["item_ids"][:, :k], answer["scores"][:, :k], answer["num_known_items"])
 
     def describe(self, item_ids: Sequence[str]) -> tuple[list[str], list[bool]]:
@@ -66,7 +82,32 @@ class SignatureRecommender:
         if not item_ids:
             return [], []
         answer = self.predict("describe_items", {"item_id": np.array(item_ids, object)})
+        require_outputs(answer, {"title": ("O", 1), "known": ("b", 1)}, len(item_ids))
         return answer["title"].tolist(), answer["known"].tolist()
+
+
+def require_outputs(outputs: Outputs, kinds: Mapping[str, tuple[str, int]], num_rows: int) -> None:
+    """Checks what a model answers, which may come from anywhere.
+
+    Args:
+        outputs: the answer.
+        kinds: of each output NumPy's kind of its values, and its rank.
+        num_rows: of the request.
+
+    Raises:
+        RunError: an output is missing, or has another type or shape, or a score is no number.
+    """
+    for name, (kind, rank) in kinds.items():
+        if name not in outputs:
+            raise RunError(f"the answer has no {name}: is this a model of another kind?")
+        array = outputs[name]
+        if array.dtype.kind != kind or array.ndim != rank or len(array) != num_rows:
+            shape = f"{array.dtype} {list(array.shape)}"
+            raise RunError(f"{name} of the answer is {shape}, which does not fit {num_rows} rows")
+        if kind == "O" and not all(isinstance(value, str) for value in array.ravel()):
+            raise RunError(f"{name} of the answer holds something that is no text")
+        if kind == "f" and not np.isfinite(array).all():
+            raise RunError(f"{name} of the answer holds something that is no finite number")
 
 
 def id_matrix(rows: Sequence[Sequence[str]]) -> np.ndarray:
@@ -91,9 +132,20 @@ def as_text(array: np.ndarray) -> np.ndarray:
 
 
 def parse_ids(text: str) -> list[str]:
-    """The distinct ids in a text, separated by commas, in its order; an id that has one is quoted."""
-    fields = next(csv.reader([text], skipinitialspace=True), [])
-    return list(dict.fromkeys(field.strip() for field in fields if field.strip()))
+    """The distinct ids in a text, separated by commas, in its order.
+
+    An id with a comma, or with a space at an end, is quoted: `1,"Film 1, The"," 7 "`. Spaces around a
+    comma do not belong to an id that is not quoted.
+    """
+    fields: list[str] = []
+    for field in next(csv.reader([text], skipinitialspace=True), []):
+        fields.append(field if f'"{field}"' in text else field.strip())
+    return list(dict.fromkeys(field for field in fields if field))
+
+
+def printable(text: str) -> str:
+    """A text without what moves a terminal's cursor, colours it or turns its direction: escapes instead."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def describe_answer(
@@ -107,22 +159,22 @@ def describe_answer(
         k: how many items to show.
         exclude: raw ids that are not to be recommended.
     """
-    answer = recommender.recommend([history], k, exclude)
+    answer = recommender.recommend([history], k, [exclude] if exclude else None)
     best = [(i, s) for i, s in zip(answer.item_ids[0].tolist(), answer.scores[0].tolist(), strict=True) if i]
     shown = [*history, *(item_id for item_id, _ in best)]
     titles, known = recommender.describe(shown)
-    title_of = dict(zip(shown, titles, strict=True))
+    title_of = dict(zip(shown, map(printable, titles), strict=True))
     is_known = dict(zip(shown, known, strict=True))
     lines = []
-    if unknown := [item_id for item_id in history if not is_known[item_id]]:
+    if unknown := [printable(item_id) for item_id in history if not is_known[item_id]]:
         lines.append(f"Not in the catalogue, ignored: {', '.join(unknown)}")
     lines.append(f"Liked ({answer.num_known_items[0]} known items):")
-    lines += [f"  {item_id:>10}  {title_of[item_id]}" for item_id in history if is_known[item_id]]
+    lines += [f"  {printable(i):>10}  {title_of[i]}" for i in history if is_known[i]]
     if answer.num_known_items[0] == 0:
         lines.append("Nothing is known of this user: the most popular items follow.")
     lines.append("Recommended (rank, item, score):")
     lines += [
-        f"  {rank:>3}  {item_id:>10}  {score:7.3f}  {title_of[item_id]}"
+        f"  {rank:>3}  {printable(item_id):>10}  {score:7.3f}  {title_of[item_id]}"
         for rank, (item_id, score) in enumerate(best, start=1)
     ]
     if answer.item_ids.shape[1] < k:

@@ -34,6 +34,7 @@ def _panels(titles: Sequence[str], x_label: str, y_label: str, size: tuple[float
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title, parse_math=False)
         axes.set_xlabel(x_label)
+        axes.xaxis.get_major_locator().set_params(integer=x_label == "epoch")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(y_label)
     return panels
@@ -62,7 +63,7 @@ def validation_curves(settings: Sequence[SettingResults]) -> Figure:
     for axes, metric in zip(panels, REPORTED_METRICS, strict=True):
         for results, style in zip(settings, _styles(), strict=False):
             curve = results.curve(f"val_{metric}")
-            marker = "o" if len(curve) == 1 else None
+            marker = "." if len(curve) == 1 else None
             epochs = np.arange(1, len(curve) + 1)
             axes.plot(epochs, curve, marker=marker, label=results.setting.name, **style)
     return _figure_with_legend(panels, _COLUMNS_OF_A_WIDE_LEGEND)

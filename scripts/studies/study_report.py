@@ -36,10 +36,11 @@ def write(results: StudyResults, command: str, folder: Path, *, with_html: bool 
     """
     study, data = results.study, results.data
     page = Page(f"{study.title} ({data.name})")
+    seeds = ", ".join(map(str, results.seeds)) or "none, as nothing is drawn"
     page.text(
         f"Varies: {study.varies}. Data: {data.name}, {data.protocol} protocol, {data.train.shape[0]:,} "
         f"training users, {data.train.shape[1]:,} items, {len(data.users):,} test users with held-out "
-        f"items. Seeds: {', '.join(map(str, results.seeds))}. Each run is tested with the weights of its "
+        f"items. Seeds: {seeds}. Each run is tested with the weights of its "
         f"best epoch by validation {MAIN_METRIC}."
     )
     if study.claims:
@@ -228,5 +229,5 @@ def _add_commands(page: Page, results: StudyResults, command: str) -> None:
     page.code(command)
     others = ", ".join(map(str, results.seeds[1:]))
     page.text("Each setting" + (f"; its other runs have --seed={others}:" if others else ":"))
-    first = [run for run in results.runs if run.seed in (None, results.seeds[0])]
+    first = [run for run in results.runs if run.seed in (None, *results.seeds[:1])]
     page.code("\n".join(run.command for run in first))

@@ -27,7 +27,7 @@ def write(
     """
     study = next(iter(results.values())).study
     page = Page(f"{study.title} ({', '.join(results)})")
-    page.text(f"Varies: {study.varies}. Seeds: {', '.join(map(str, next(iter(results.values())).seeds))}.")
+    page.text(f"Varies: {study.varies}.")
     page.heading("Ranks")
     page.text(
         f"The rank of each setting by its mean {MAIN_METRIC} on the test users of each dataset, 1 is the "

@@ -8,20 +8,22 @@ import threading
 
 import grpc
 import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
 
-from multvae_tf.serving import protos
 from multvae_tf.serving.recommender import as_text
 
 PREDICT_PATHS = ("/v1/models/small:predict", "/v1/models/small/labels/stable:predict")
 
 
 @contextlib.contextmanager
-def rest_server(predict, failures=()):
+def rest_server(predict, failures=(), tls=None):
     """Serves `predict(signature, inputs)` as the model `small`; gives its address.
 
     Args:
         predict: takes and gives arrays.
         failures: what the first requests get instead: (status, body), or a function of the handler.
+        tls: an `ssl.SSLContext` of the server, if it is to speak https.
     """
     failures = list(failures)
 
@@ -48,6 +50,8 @@ def rest_server(predict, failures=()):
             pass
 
     server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -59,8 +63,8 @@ def rest_server(predict, failures=()):
 
 
 @contextlib.contextmanager
-def grpc_server(predict, failures=()):
-    """As `rest_server`, for gRPC; failures are (status code, details)."""
+def grpc_server(predict, failures=(), tls=None):
+    """As `rest_server`, for gRPC; failures are (status code, details), tls the server's credentials."""
     failures = list(failures)
 
     def answer(request, context):
@@ -68,32 +72,24 @@ def grpc_server(predict, failures=()):
             context.abort(*failures.pop(0))
         if request.model_spec.name != "small":
             context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(other)")
-        inputs = {name: as_text(protos.tensor_to_array(t)) for name, t in request.inputs.items()}
-        response = protos.PredictResponse()
+        inputs = {name: as_text(tf.make_ndarray(t)) for name, t in request.inputs.items()}
+        response = predict_pb2.PredictResponse()
         for name, array in predict(request.model_spec.signature_name, inputs).items():
-            _fill_fields(response.outputs[name], array)
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
         return response
 
     handler = grpc.unary_unary_rpc_method_handler(
         answer,
-        request_deserializer=protos.PredictRequest.FromString,
+        request_deserializer=predict_pb2.PredictRequest.FromString,
         response_serializer=lambda response: response.SerializeToString(),
     )
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
     service = "tensorflow.serving.PredictionService"
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Predict": handler}),))
-    port = server.add_insecure_port("localhost:0")
+    address = "localhost:0"
+    port = server.add_secure_port(address, tls) if tls else server.add_insecure_port(address)
     server.start()
     try:
         yield f"localhost:{port}"
     finally:
         server.stop(None).wait()
-
-
-def _fill_fields(tensor, array):
-    """As the server answers: values in the typed fields, not as raw content."""
-    protos.fill_tensor(tensor, array)
-    if tensor.dtype != protos.STRING:
-        tensor.tensor_content = b""
-        field = protos.NUMPY_DTYPES[tensor.dtype][1]
-        getattr(tensor, field).extend(array.ravel().tolist())

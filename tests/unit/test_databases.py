@@ -104,12 +104,28 @@ def test_types_of_postgresql(postgresql, tmp_path):  # noqa: F811
     users, items = ids("select u, i, r from t")
     assert all(str(uuid.UUID(user)) == user for user in users)
     assert items == {str(i) for i in range(16)}
+    assert ids("select u, i::numeric(20, 4), r::numeric(3, 1) from t")[1] == items
     assert ids("select u, c, b from t")[1] == {f"A{i}".ljust(6) for i in range(16)}
     assert ids("select u, d, r from t")[1] == {
         str(datetime.date(2020, 1, 1) + datetime.timedelta(i)) for i in range(16)
     }
     assert ids("select u, i, r, z from t", protocol="temporal")[1] == {str(i) for i in range(16)}
     assert ids("select u, i from t")[1] == {str(i) for i in range(16)}
+
+
+def test_a_column_of_sqlite_with_values_of_several_types_is_told(tmp_path):
+    pytest.importorskip("adbc_driver_sqlite")
+    with sqlite3.connect(tmp_path / "r.db") as connection:
+        connection.execute("create table plays (u, i)")
+        rows = [*((n % 50, n % 37) for n in range(3000)), *((n % 50, "007") for n in range(50))]
+        connection.executemany("insert into plays values (?, ?)", rows)
+    url = f"sqlite:///{tmp_path / 'r.db'}"
+    with pytest.raises(
+        DataError, match=r"r.db: .*Type mismatch in column 1.*as with cast\(item_id as text\)"
+    ):
+        data_prep.prepare(url, tmp_path, query="select u, i from plays")
+    dataset = data_prep.prepare(url, tmp_path, query="select u, cast(i as text) as i from plays")
+    assert set(dataset.item_ids) == {str(n) for n in range(37)} | {"007"}
 
 
 def test_sql_over_files(tmp_path):

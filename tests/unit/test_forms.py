@@ -14,6 +14,7 @@ import pytest
 import case_files
 import data_prep
 from data_prep import DataError
+from data_prep.readers import encodings
 
 CONTENT = case_files.text().encode()
 COMPRESS = {
@@ -196,6 +197,37 @@ def test_a_line_that_is_in_no_encoding_of_the_file_is_told_as_a_person_would_see
     content = case_files.text(item=lambda i: f"café {i}").encode() + b"7,caf\xe9 3,5\n"
     (tmp_path / "r.csv").write_bytes(content)
     with pytest.raises(
-        DataError, match=r"r.csv, line 376 is '7,café 3,5': it is not in .*UTF-8.*encoding=windows-1252"
+        DataError,
+        match=r"r.csv, line 376: movieId is 'café 3', which is not in UTF-8; .*encoding=windows-1252",
     ):
         prepare(tmp_path / "r.csv", tmp_path)
+
+
+def test_a_column_that_is_not_read_may_be_in_any_encoding(fingerprint, tmp_path):
+    header, *lines = CONTENT.splitlines()
+    artists = ["Beyoncé".encode(), "Björk".encode("latin-1")]
+    rows = [header + b",artist", *(line + b"," + artists[n % 2] for n, line in enumerate(lines))]
+    (tmp_path / "r.csv").write_bytes(b"\n".join(rows))
+    assert prepare(tmp_path / "r.csv", tmp_path).fingerprint == fingerprint
+
+
+def test_lines_in_utf8_after_others_in_windows_1252_are_told(tmp_path, monkeypatch):
+    """Taken as Windows-1252, the later ids would come out as others, such as cafÃ©."""
+    monkeypatch.setattr(encodings, "BLOCK_BYTES", 1 << 10)
+    lines = case_files.text(item=lambda i: f"café {i}").splitlines(keepends=True)
+    content = "".join(lines[:200]).encode("windows-1252") + "".join(lines[200:]).encode()
+    (tmp_path / "r.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"r.csv, line 2\d\d is in UTF-8, others are not; .*encoding=utf-8"):
+        prepare(tmp_path / "r.csv", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["R.CSV.GZ", "R.Zip", "R.PARQUET", "R.TSV"])
+def test_suffixes_in_capitals(name, fingerprint, tmp_path):
+    content = parquet_bytes() if "PARQUET" in name else CONTENT
+    path = tmp_path / name
+    if name == "R.Zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("DATA.CSV", content)
+    else:
+        path.write_bytes(gzip.compress(content) if name.endswith("GZ") else content)
+    assert prepare(path, tmp_path).fingerprint == fingerprint

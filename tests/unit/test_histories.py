@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep import DataError
-from data_prep.readers.histories import read_histories
+from data_prep.readers import read_histories
 from nasty_ids import NASTY_IDS
 
 USERS = ["007", "b", "c"]

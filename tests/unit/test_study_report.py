@@ -13,7 +13,9 @@ from studies import figures, schedule_page, study, study_report, systems_report
 from studies.results import SettingResults, StudyData, StudyResults
 
 NUM_USERS, NUM_ITEMS = 40, 12
-HOSTILE = "a|b <script>alert(1)</script> $x$"
+# Matplotlib would raise an error at a formula that it does not know.
+HOSTILE = r"a|b <script>alert(1)</script> $\oops$"
+HOSTILE_TOO = r"_c_ $\oops$"
 
 
 def rows(**columns):
@@ -39,7 +41,7 @@ def setting_results(setting, mean, *, seconds=1.25, peak_memory_bytes=0.0, num_s
     )
 
 
-def study_results(means, dataset="demo", **costs):
+def study_results(means, dataset="demo", read=("seed",), **costs):
     """Results of settings with these means by name; the first is the base."""
     settings = tuple(study.Setting(name, "multvae", {"latent_dim": n}, {}) for n, name in enumerate(means))
     first, *others = means
@@ -51,7 +53,7 @@ def study_results(means, dataset="demo", **costs):
     held_out = scipy.sparse.csr_matrix(np.ones((NUM_USERS, NUM_ITEMS)))
     data = StudyData(dataset, "strong", "f", random, random, held_out)
     found = {s.name: setting_results(s, means[s.name], **costs) for s in settings}
-    planned = study.plan(one, [1, 2], {"dataset": dataset}, {}, Path("runs"), lambda *_: ["seed"])
+    planned = study.plan(one, [1, 2], {"dataset": dataset}, {}, Path("runs"), lambda *_: read)
     return StudyResults(one, planned, data, found)
 
 
@@ -80,6 +82,12 @@ def test_the_report_compares_each_setting_with_the_base(tmp_path):
     assert "python scripts/train.py --model=multvae --dataset=demo --latent_dim=1 --seed=1" in text
 
 
+def test_a_study_of_models_that_draw_nothing_has_no_seeds(tmp_path):
+    (page,) = study_report.write(study_results({"small": 0.4, "large": 0.5}, read=()), "c", tmp_path)
+    assert "Seeds: none, as nothing is drawn." in page.read_text()
+    assert "python scripts/train.py --model=multvae --dataset=demo --latent_dim=1\n" in page.read_text()
+
+
 def test_what_a_run_costs_is_shown(tmp_path):
     (page,) = study_report.write(
         study_results({"small": 0.4}, seconds=1234.5, peak_memory_bytes=512 * 2**20), "c", tmp_path
@@ -92,12 +100,12 @@ def test_what_a_run_costs_is_shown(tmp_path):
 
 
 def test_hostile_names_stay_text_in_the_report_and_its_pictures(tmp_path):
-    results = study_results({HOSTILE: 0.4, "large": 0.5})
+    results = study_results({HOSTILE: 0.4, HOSTILE_TOO: 0.5})
     markdown, page = study_report.write(results, "c", tmp_path, with_html=True)
     assert "<script" not in markdown.read_text()
     assert "<script" not in page.read_text()
-    assert "a\\|b &lt;script&gt;alert(1)&lt;/script&gt; \\$x\\$" in markdown.read_text()
-    assert "a|b &lt;script&gt;alert(1)&lt;/script&gt; $x$" in page.read_text()
+    assert r"a\|b &lt;script&gt;alert(1)&lt;/script&gt; \$\\oops\$" in markdown.read_text()
+    assert r"a|b &lt;script&gt;alert(1)&lt;/script&gt; $\oops$" in page.read_text()
 
 
 def test_ranks_over_datasets(tmp_path):

@@ -33,7 +33,7 @@ if dim == 1:
     sys.exit("it broke")
 if dim == 5:
     os.kill(os.getpid(), signal.SIGKILL)
-while dim == 2:
+while dim == 2 and not (folder / "go").exists():
     time.sleep(0.01)
 (folder / "README.md").write_text("")
 """
@@ -154,15 +154,23 @@ def test_a_signal_to_end_stops_the_runs_and_then_does_what_it_did_before(number,
 
 
 def test_a_signal_that_is_ignored_stays_ignored(runs, tmp_path):
-    (works,) = runs(WORKS)
+    hangs, works = runs(HANGS, WORKS)
+
+    def send_signal_then_let_it_go_on():
+        while not hangs.run.settings_path.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGHUP)
+        (hangs.run.folder / "go").touch()
+
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    thread = threading.Thread(target=send_signal_then_let_it_go_on)
+    thread.start()
     try:
-        thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGHUP))
-        thread.start()
-        runner([works], tmp_path).run()
-        thread.join()
+        runner([hangs, works], tmp_path).run()
     finally:
         signal.signal(signal.SIGHUP, before)
+        thread.join()
+    assert hangs.run.is_finished
     assert works.run.is_finished
 
 
