@@ -22,7 +22,7 @@ def results_table(rows: Mapping[str, Mapping[str, Estimate]], data: DataInfo) ->
     """
     lines = [" | ".join(["result", *REPORTED_METRICS]), " | ".join(["---"] * (len(REPORTED_METRICS) + 1))]
     lines += [" | ".join([name, *(str(row[m]) for m in REPORTED_METRICS)]) for name, row in rows.items()]
-    published = PUBLISHED.get(data.name, {}) if data.protocol == "strong" else {}
+    published = PUBLISHED.get(data.published_as, {}) if data.protocol == "strong" else {}
     for name, (ndcg, recall_20, recall_50) in published.items():
         lines.append(f"{name}, published | {ndcg:.3f} | {recall_20:.3f} | {recall_50:.3f}")
     return "\n".join(f"| {line} |" for line in lines)

@@ -91,6 +91,8 @@ def resumed() -> tuple["Run", "PreparedDataset"]:
 
 def train(model: Any, dataset: "PreparedDataset", folder: str | Path, config: Any) -> "Run":
     """Trains into a run folder, says how to go on if that is stopped, and tests."""
+    if dataset.description:
+        print(dataset.description)
     print(f"{dataset.name}: {dataset.train.shape[0]:,} training users, {dataset.num_items:,} items")
     again = shlex.join(["python", "scripts/train.py", "--resume", f"--run={folder}"])
     print(f"If this is stopped: {again}")

@@ -63,6 +63,7 @@ class DataInfo:
         fingerprint: a checksum of the contents; '' where there is none.
         folder: where the prepared dataset lay when the run began; '' where it was given in memory.
         settings: those that made the dataset, by name.
+        published_as: the dataset of the papers that this is, with their filters and split; '' for any other.
     """
 
     name: str = "data"
@@ -70,6 +71,7 @@ class DataInfo:
     fingerprint: str = ""
     folder: str = ""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    published_as: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

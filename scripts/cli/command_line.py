@@ -98,7 +98,8 @@ def run(
             sys.exit(128 + stopped.signal)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, _stop)
     app.run(guarded, flags_parser=_parsed)
 
 

@@ -72,6 +72,7 @@ def record_of(dataset: "PreparedDataset") -> Any:
         fingerprint=dataset.fingerprint,
         folder=str(Path(dataset.folder).resolve()),
         settings={"flags": dataset_flags.given(), "spec": spec_to_json(dataset.spec)},
+        published_as=dataset.published_name or "",
     )
 
 

@@ -1,11 +1,11 @@
 """How a setting of a study becomes a model that is trained and tested: the only place that knows."""
 
-import dataclasses
 from pathlib import Path
 
 import data_prep
 import multvae_tf
 from data_prep.catalogue import resolve
+from data_prep.dataset import spec_to_json
 from multvae_tf.run import DataInfo, Run
 from multvae_tf.serving.items import Items
 from studies.job import Job
@@ -44,7 +44,8 @@ def train_run(job: Job) -> Run:
             protocol=spec.protocol,
             fingerprint=dataset.fingerprint,
             folder=str(Path(dataset.folder).resolve()),
-            settings={"flags": job.data, "spec": dataclasses.asdict(spec)},
+            settings={"flags": job.data, "spec": spec_to_json(spec)},
+            published_as=dataset.published_name or "",
         ),
         resume=True,
         command=job.command,

@@ -140,7 +140,7 @@ def test_an_export_recommends_what_the_run_does(demo):
             "--hidden_dims is (8, 9); it must be equal",
         ),
         ("train", ["--beta=cyclical", "--anneal_cap=auto"], "--anneal_cap is None; it must be a number"),
-        ("train", ["--model=vae"], "value should be one of <multvae|multdae|recvae>"),
+        ("train", ["--model=vae"], "value should be one of <multvae|multdae|recvae|"),
         ("train", ["--config=nothing.json"], "config is nothing.json, and there is no such file"),
         ("train", ["--resume"], "--resume needs the run's folder: add --run="),
         ("train", ["--run_dir=run", "--epochs=2"], "run already holds a run: continue it with --resume"),
@@ -184,5 +184,5 @@ def test_help_explains_every_flag(name, tmp_path):
     text = command(name, "--help", cwd=tmp_path).stdout
     assert f"python scripts/{name}.py" in text
     if name in ("train", "evaluate", "prepare_data"):
-        assert "--dataset:" in text
+        assert "\n  --dataset\n" in text
         assert "--[no]resume" in text or name != "train"
