@@ -33,6 +33,7 @@ setup(
     ],
     extras_require={
         "database": ["adbc-driver-postgresql", "adbc-driver-sqlite", "duckdb"],
+        "docs": ["ipykernel", "mkdocs-jupyter", "mkdocs-material", "mkdocstrings[python]"],
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "linear": ["scikit-learn"],
         "report": ["markdown-it-py"],

@@ -2,7 +2,7 @@
 
 Names are imported when they are first used: a command's `--help` names the datasets, and reads none.
 
-Example:
+Examples:
     >>> import data_prep
     >>> data = data_prep.prepare("mine.csv", threshold=3.5)
     >>> data.train, data.validation.fold_in, data.test.held_out, data.item_ids

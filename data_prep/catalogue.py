@@ -30,7 +30,7 @@ class CatalogueEntry:
         pro_sg_hashes: of the files of the split in the format of Liang et al.'s code, made by their
             procedure: as 'sha256:...' or, as git names a file's content, 'git:...'.
 
-    Example:
+    Examples:
         >>> CATALOGUE["ml20m"].expected["users"]
         136677
     """

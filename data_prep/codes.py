@@ -29,7 +29,7 @@ class CodedIds:
 class IdColumn:
     """Collects a column of ids in blocks.
 
-    Example:
+    Examples:
         >>> column = IdColumn()
         >>> column.add(np.array([20, 3], np.int32))
         >>> column.add(pa.array(["x"]))

@@ -27,7 +27,7 @@ def name_of(url: str) -> str:
 def without_secrets(text: str) -> str:
     """A text with the passwords left out of all URLs of databases in it; a URL keeps its user's name.
 
-    Example:
+    Examples:
         >>> without_secrets("--dataset=postgresql://ada:secret@host/shop")
         '--dataset=postgresql://ada@host/shop'
     """

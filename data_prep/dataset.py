@@ -58,7 +58,7 @@ class PreparedDataset:
         reference_files: of a dataset whose split is known: file of the `pro_sg` folder -> whether it is the
             same.
 
-    Example:
+    Examples:
         >>> data = data_prep.prepare("demo")
         >>> data.train, data.test.fold_in, data.item_ids[:3]
     """

@@ -6,7 +6,7 @@ class DataError(ValueError):
 
     A setting that mends it stands in the sentence as `name=value`, as it is written in Python.
 
-    Example:
+    Examples:
         >>> raise DataError("a.csv, line 7 is not UTF-8; name its encoding, such as encoding=windows-1252")
         Traceback (most recent call last):
         data_prep.errors.DataError: a.csv, line 7 is not UTF-8; name its encoding, such as

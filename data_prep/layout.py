@@ -26,7 +26,7 @@ class Layout:
         columns: of a text file without a header, the names of its columns in their order.
         timestamp_unit: of times that are numbers: s, ms, us or ns.
 
-    Example:
+    Examples:
         >>> Layout(user="customer", item="article", rating="", delimiter=";")
     """
 

@@ -39,7 +39,7 @@ def prepare(
         DataError: the raw data is missing or bad, the counts are not those that the catalogue expects, or
             a folder cannot be written.
 
-    Example:
+    Examples:
         >>> data = data_prep.prepare("mine.csv", threshold=3.5, heldout_users=100)
         >>> data.train.shape, data.item_ids[:3]
     """

@@ -41,7 +41,7 @@ class RawFile:
         path: of the file or of the archive.
         member: name within the archive; '' where the file itself is meant.
 
-    Example:
+    Examples:
         >>> with RawFile(Path("ratings.csv.gz")).open() as stream:
         ...     header = stream.read(80)
     """

@@ -65,7 +65,7 @@ class DatasetSpec:
             out.
         heldout_from: folder of a prepared dataset whose validation and test users are to be these here too.
 
-    Example:
+    Examples:
         >>> DatasetSpec(name="mine", source="table", path="mine.csv", threshold=None)
     """
 

@@ -30,7 +30,7 @@ class InteractionTable:
         are_instants: whether the timestamps are nanoseconds since 1970.
         description: what was read and how, in a line for a person.
 
-    Example:
+    Examples:
         >>> table = data_prep.readers.read_table([RawFile(Path("ratings.csv"))], Layout(rating="rating"), 3.5)
         >>> table.user_ids.take(pa.array(table.users))
     """
@@ -71,7 +71,7 @@ class InteractionTable:
 class TableBuilder:
     """Collects blocks of rows, column by column, and codes their ids at the end.
 
-    Example:
+    Examples:
         >>> builder = TableBuilder()
         >>> builder.add(np.array([7, 7]), pa.array(["a", "b"]), positive=np.array([True, False]))
         >>> builder.build("two rows").item_ids

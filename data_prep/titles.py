@@ -21,7 +21,7 @@ class TitleFile:
         file: a CSV with a header, or one of the datasets' own files.
         item_column: of a CSV; '' where the file's own form says where the id stands.
 
-    Example:
+    Examples:
         >>> TitleFile(RawFile(Path("movies.csv")), "movieId").read()["1"]
         'Toy Story (1995)'
     """

@@ -20,7 +20,7 @@ class Interactions(NamedTuple):
         ids: int32 [N], item numbers, the users' rows one after another.
         row_splits: int32 [B + 1], user b owns `ids[row_splits[b]:row_splits[b + 1]]`.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf import Interactions
         >>> Interactions.from_csr(scipy.sparse.csr_matrix([[0, 1, 1], [1, 0, 0]])).ids.numpy().tolist()

@@ -6,7 +6,7 @@ from typing import Any
 class RunError(ValueError):
     """A run cannot start, go on or be read.
 
-    Example:
+    Examples:
         >>> from multvae_tf import Run, RunError
         >>> try:
         ...     Run.open("nowhere")

@@ -27,7 +27,7 @@ class Estimate:
         mean: the mean.
         standard_error: standard deviation / sqrt(users), as the code of Liang et al. 2018 reports it.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from multvae_tf import Estimate
         >>> print(Estimate.of(np.array([0.25, 0.75])))

@@ -164,7 +164,7 @@ class MultinomialLikelihood(Likelihood):
     Raises:
         SettingError: the number is negative.
 
-    Example:
+    Examples:
         >>> from multvae_tf import MultinomialLikelihood, MultVAE
         >>> model = MultVAE(1000, likelihood=MultinomialLikelihood(num_sampled_items=200))
 
@@ -195,7 +195,7 @@ class GaussianLikelihood(Likelihood):
     Raises:
         SettingError: the weight is not a positive number.
 
-    Example:
+    Examples:
         >>> from multvae_tf import GaussianLikelihood
         >>> GaussianLikelihood(positive_weight=5.0).positive_weight
         5.0
@@ -221,7 +221,7 @@ class GaussianLikelihood(Likelihood):
 class LogisticLikelihood(Likelihood):
     """Each entry of x is a coin with the probability sigmoid(logit), whatever the others are.
 
-    Example:
+    Examples:
         >>> from multvae_tf import LogisticLikelihood, MultDAE
         >>> type(MultDAE(100, likelihood=LogisticLikelihood()).likelihood).__name__
         'LogisticLikelihood'

@@ -43,7 +43,7 @@ class MultVAE(MLPAutoencoder):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf import MultVAE
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0
@@ -154,7 +154,7 @@ class MultDAE(MLPAutoencoder):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> from multvae_tf import MultDAE
         >>> model = MultDAE(num_items=20, latent_dim=4)
         >>> model.compile()

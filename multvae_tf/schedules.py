@@ -48,7 +48,7 @@ class ConstantBeta(BetaSchedule):
     Raises:
         SettingError: it is negative.
 
-    Example:
+    Examples:
         >>> from multvae_tf import ConstantBeta, MultVAE
         >>> MultVAE(1000, beta=ConstantBeta(0.2)).beta.constant_beta
         0.2
@@ -82,7 +82,7 @@ class LinearAnnealing(BetaSchedule):
     Raises:
         SettingError: a value is negative.
 
-    Example:
+    Examples:
         >>> from multvae_tf import LinearAnnealing, MultVAE
         >>> model = MultVAE(1000, beta=LinearAnnealing(total_anneal_steps=5_000, anneal_cap=0.2))
 
@@ -144,7 +144,7 @@ class CyclicalAnnealing(BetaSchedule):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> from multvae_tf import CyclicalAnnealing, MultVAE
         >>> model = MultVAE(1000, beta=CyclicalAnnealing(num_cycles=4, anneal_cap=0.2))
 
@@ -210,7 +210,7 @@ class PerUserBeta(BetaSchedule):
     Raises:
         SettingError: it is negative.
 
-    Example:
+    Examples:
         >>> from multvae_tf import MultVAE, PerUserBeta
         >>> model = MultVAE(1000, beta=PerUserBeta(0.005))
 

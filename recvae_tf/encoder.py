@@ -174,7 +174,7 @@ class DenseEncoder(Encoder):
     Raises:
         SettingError: the widths differ, or a value is out of range.
 
-    Example:
+    Examples:
         >>> from recvae_tf import DenseEncoder, RecVAE
         >>> model = RecVAE(num_items=1000, encoder=DenseEncoder(hidden_dims=(300, 300), latent_dim=64))
 
@@ -241,7 +241,7 @@ class MLPEncoder(Encoder):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> from recvae_tf import MLPEncoder, RecVAE
         >>> model = RecVAE(num_items=1000, encoder=MLPEncoder(hidden_dims=(300,), latent_dim=64))
 

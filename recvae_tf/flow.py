@@ -75,7 +75,7 @@ class RealNVPPrior(Prior):
     Raises:
         SettingError: a value is less than 1.
 
-    Example:
+    Examples:
         >>> from recvae_tf import RealNVPPrior, RecVAE
         >>> model = RecVAE(num_items=1000, prior=RealNVPPrior(num_couplings=2, coupling_dim=32))
 

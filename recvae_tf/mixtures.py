@@ -54,7 +54,7 @@ class MixturePrior(Prior):
     Raises:
         SettingError: the number is less than 1.
 
-    Example:
+    Examples:
         >>> from recvae_tf import MixturePrior, RecVAE
         >>> model = RecVAE(num_items=1000, prior=MixturePrior(num_components=10))
 
@@ -102,7 +102,7 @@ class VampPrior(Prior):
     Raises:
         SettingError: the number is less than 1.
 
-    Example:
+    Examples:
         >>> from recvae_tf import RecVAE, VampPrior
         >>> model = RecVAE(num_items=1000, prior=VampPrior(num_components=10))
 

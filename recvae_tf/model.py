@@ -52,7 +52,7 @@ class RecVAE(Autoencoder):
     Raises:
         SettingError: a value is out of range, or an object belongs to another model.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from recvae_tf import DenseEncoder, RecVAE
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0

@@ -94,7 +94,7 @@ class Prior(keras.layers.Layer):
 class GaussianPrior(Prior):
     """p(z) = N(z; 0, I), the prior of Mult-VAE.
 
-    Example:
+    Examples:
         >>> from recvae_tf import GaussianPrior, RecVAE
         >>> model = RecVAE(num_items=1000, prior=GaussianPrior())
 
@@ -165,7 +165,7 @@ class CompositePrior(Prior):
     Raises:
         SettingError: the weights are not three positive numbers with sum 1, or a value is none of the above.
 
-    Example:
+    Examples:
         >>> from recvae_tf import CompositePrior, RecVAE
         >>> model = RecVAE(num_items=1000, prior=CompositePrior(mixture_weights=(0.2, 0.7, 0.1)))
 

@@ -52,7 +52,7 @@ class DelimitedFile:
     Attributes:
         dialect: how it is written.
 
-    Example:
+    Examples:
         >>> with file.open() as stream:
         ...     table = DelimitedFile(file, stream, Layout(rating="rating"))
         ...     for text in table.text_blocks():

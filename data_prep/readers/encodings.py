@@ -51,7 +51,7 @@ class Utf8Reader:
     Attributes:
         encoding: as given or recognised; 'ASCII' while nothing but ASCII has been seen.
 
-    Example:
+    Examples:
         >>> with file.open() as stream:
         ...     reader = Utf8Reader(file, stream, encoding=None)
         ...     block = reader.read()

@@ -60,7 +60,7 @@ def read_histories(
     Raises:
         DataError: a file cannot be read, lacks a column, or has an id that is empty or no id.
 
-    Example:
+    Examples:
         >>> for users in read_histories("users.csv.gz"):
         ...     print(users["user_id"][0], users["history"][0])
     """

@@ -20,7 +20,7 @@ from data_prep.readers.rows import Block
 class JsonLinesFile:
     """A file of JSON lines that has been opened.
 
-    Example:
+    Examples:
         >>> with file.open() as stream:
         ...     lines = JsonLinesFile(file, stream, Layout(rating="rating"))
         ...     blocks = [lines.parse(text) for text in lines.text_blocks()]

@@ -22,7 +22,7 @@ class RawData:
         titles: the file that has the titles, None where there is none.
         titles_of_its_own: titles that need no file.
 
-    Example:
+    Examples:
         >>> raw = data_prep.sources.locate(spec, "data")
         >>> table = raw.read()
     """

@@ -22,7 +22,7 @@ class BoundedSquaredError(Likelihood):
     Raises:
         SettingError: the weight is not a positive number.
 
-    Example:
+    Examples:
         >>> from multvae_tf.baselines.cdae import BoundedSquaredError
         >>> BoundedSquaredError(5.0).get_config()
         {'positive_weight': 5.0}
@@ -64,7 +64,7 @@ class CDAE(MultDAE):
     Raises:
         SettingError: a value is out of range, or the training data has no numbers of users.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.baselines import CDAE
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0

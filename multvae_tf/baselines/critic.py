@@ -81,7 +81,7 @@ class Critic(keras.layers.Layer):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import tensorflow as tf
         >>> from multvae_tf.baselines import Critic
         >>> Critic()(tf.constant([[10.0, 9.0, 200.0]])).shape

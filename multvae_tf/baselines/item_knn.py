@@ -27,7 +27,7 @@ class ItemKNN(SparseItemModel):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.baselines import ItemKNN
         >>> model = ItemKNN(num_items=3, num_neighbours=1)

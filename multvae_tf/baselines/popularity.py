@@ -21,7 +21,7 @@ class Popularity(SolvedModel):
         num_items: The size I of the catalogue.
         **kwargs: of `RecommenderModel` (`seed`, without effect) and `keras.Model` (`name`).
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.baselines import Popularity
         >>> model = Popularity(num_items=3)

@@ -45,7 +45,7 @@ class RaCT(TrainableModel):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf import MultVAE
         >>> from multvae_tf.baselines import RaCT

@@ -144,7 +144,7 @@ def _lambdas(x: Interactions, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 class WarpLoss(Likelihood):
     """`warp_loss` in the place of a likelihood, for an autoencoder that ranks.
 
-    Example:
+    Examples:
         >>> from multvae_tf import MultDAE
         >>> from multvae_tf.baselines import WarpLoss
         >>> model = MultDAE(100, likelihood=WarpLoss())
@@ -159,7 +159,7 @@ class WarpLoss(Likelihood):
 class LambdaRankLoss(Likelihood):
     """`lambdarank_loss` in the place of a likelihood, for an autoencoder that ranks.
 
-    Example:
+    Examples:
         >>> from multvae_tf import MultVAE
         >>> from multvae_tf.baselines import LambdaRankLoss
         >>> model = MultVAE(100, likelihood=LambdaRankLoss())

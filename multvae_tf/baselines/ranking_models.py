@@ -28,7 +28,7 @@ class WARP(MultDAE):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> from multvae_tf.baselines import WARP
         >>> model = WARP(num_items=20, latent_dim=4)
         >>> model.compile()
@@ -90,7 +90,7 @@ class LambdaNet(MultVAE):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> from multvae_tf.baselines import LambdaNet
         >>> model = LambdaNet(num_items=20, hidden_dims=(8,), latent_dim=4)
         >>> model.compile()

@@ -45,7 +45,7 @@ class WMF(SolvedModel):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.baselines import WMF
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0
@@ -108,7 +108,7 @@ class WMF(SolvedModel):
     ) -> "WMF":
         """The model of Rendle et al. 2021, in their terms: alpha_0 is `unobserved_weight`, nu is 1.
 
-        Example:
+        Examples:
             >>> from multvae_tf.baselines import WMF
             >>> WMF.from_rendle(20, rank=4, unobserved_weight=0.1, l2=0.003).positive_weight
             11.0

@@ -64,7 +64,7 @@ def choose(
         SettingError: the grid names an unknown setting, a value is out of range, or the data does not fit.
         RunError: no user has a held-out item, or there is no solution with some of the settings.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.linear import EASE, choose
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0

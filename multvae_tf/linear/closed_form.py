@@ -33,7 +33,7 @@ def solve_in_place(
     Raises:
         RunError: a setting is out of its range, or G + diag(L) is not positive definite.
 
-    Example:
+    Examples:
         >>> gram = np.array([[1.0, 1.0], [1.0, 2.0]], np.float32)
         >>> print(solve_in_place(gram, l2=1.0).round(2))
         [[0.   0.5 ]

@@ -121,7 +121,7 @@ class EASE(ClosedFormModel):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.linear import EASE
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0
@@ -162,7 +162,7 @@ class EDLAE(ClosedFormModel):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.linear import EDLAE
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0
@@ -209,7 +209,7 @@ class RDLAE(ClosedFormModel):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import numpy as np, scipy.sparse
         >>> from multvae_tf.linear import RDLAE
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0

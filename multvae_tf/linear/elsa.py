@@ -30,7 +30,7 @@ class ELSA(TrainableModel):
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> import scipy.sparse
         >>> from multvae_tf.linear import ELSA
         >>> x = scipy.sparse.random(50, 20, density=0.3, format="csr", random_state=0) > 0

@@ -22,7 +22,7 @@ def gram_matrix(x: scipy.sparse.csr_matrix) -> np.ndarray:
     Returns:
         X'X, float32 [num_items, num_items], symmetric, C order.
 
-    Example:
+    Examples:
         >>> x = scipy.sparse.csr_matrix([[1, 1, 0], [0, 1, 1]])
         >>> gram_matrix(x).tolist()
         [[1.0, 1.0, 0.0], [1.0, 2.0, 1.0], [0.0, 1.0, 1.0]]

@@ -28,7 +28,7 @@ def nearest_items(x: scipy.sparse.csr_matrix, k: int, shrinkage: float = 0.0) ->
     Raises:
         RunError: k or the shrinkage is out of its range.
 
-    Example:
+    Examples:
         >>> x = scipy.sparse.csr_matrix([[1, 1, 0], [0, 1, 1], [0, 1, 1]])
         >>> print(nearest_items(x, k=1).toarray().round(2))
         [[0.   0.58 0.  ]

@@ -29,7 +29,7 @@ def export(
     Raises:
         RunError: the run has not finished, or the folder cannot be written.
 
-    Example:
+    Examples:
         >>> import multvae_tf
         >>> multvae_tf.export("runs/demo/multvae/first", "saved_models/films")  # doctest: +SKIP
         PosixPath('saved_models/films/1')
@@ -53,7 +53,7 @@ def evaluate(model: RecommenderModel | Run, fold_in: Matrix, held_out: Matrix) -
 
     See `RecommenderModel.evaluate`.
 
-    Example:
+    Examples:
         >>> import multvae_tf
         >>> run = multvae_tf.Run.open("runs/demo/multvae/first")  # doctest: +SKIP
         >>> multvae_tf.evaluate(run, fold_in, held_out)["NDCG@100"]  # doctest: +SKIP

@@ -27,7 +27,7 @@ class TrainingConfig:
     Raises:
         SettingError: a value is out of range.
 
-    Example:
+    Examples:
         >>> from multvae_tf import TrainingConfig
         >>> TrainingConfig(epochs=50, batch_size=100).learning_rate is None
         True

@@ -35,7 +35,7 @@ class Run:
     Args:
         folder: its path; nothing is created or read yet. `Run.open` checks that it holds a run.
 
-    Example:
+    Examples:
         >>> from multvae_tf import Run
         >>> run = Run.open("runs/demo/multvae/first")  # doctest: +SKIP
         >>> run.metrics.test["NDCG@100"].mean  # doctest: +SKIP

@@ -249,7 +249,7 @@ def connect(
         SettingError: an argument has another form.
         RunError: gRPC's packages are not installed.
 
-    Example:
+    Examples:
         >>> import multvae_tf
         >>> client = multvae_tf.connect("localhost:8501", "recommender")
         >>> client.recommend([["1", "50"]], k=10).item_ids  # doctest: +SKIP

@@ -55,7 +55,7 @@ def export_model(
         SettingError: the name is no name, or `top_k` is less than 1.
         RunError: the folder cannot be written, scores are not finite, or see `ServingModule`.
 
-    Example:
+    Examples:
         >>> from multvae_tf import Items, MultVAE
         >>> from multvae_tf.serving.export import export_model
         >>> items = Items.of(["a", "b"], None, [2, 1])

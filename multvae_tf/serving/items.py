@@ -25,7 +25,7 @@ class Items:
     Raises:
         RunError: the lengths differ, an id is empty, occurs twice or is no text in UTF-8.
 
-    Example:
+    Examples:
         >>> from multvae_tf import Items
         >>> items = Items.of(["007", "7"], ["Dr. No", ""], [12, 3])
         >>> items.ids.tolist()

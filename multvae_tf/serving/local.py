@@ -31,7 +31,7 @@ class SavedModelRecommender(SignatureRecommender):
     Raises:
         RunError: the folder holds no exported version, or a damaged one.
 
-    Example:
+    Examples:
         >>> from multvae_tf.serving.local import SavedModelRecommender
         >>> served = SavedModelRecommender("saved_models/recommender/1")  # doctest: +SKIP
         >>> served.recommend([["1", "50"]], k=10).item_ids  # doctest: +SKIP

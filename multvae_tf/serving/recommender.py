@@ -22,7 +22,7 @@ class Recommendations:
         scores: float32 [B, K].
         num_known_items: int32 [B], how many distinct ids of the history are items of the catalogue.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from multvae_tf.serving.recommender import Recommendations
         >>> best = Recommendations(np.array([["7"]], object), np.ones([1, 1], np.float32), np.array([2]))

@@ -83,7 +83,7 @@ def train(
         RunError: the folder holds another run, the loss is not finite, or the checkpoint does not fit.
         OSError: the folder cannot be written.
 
-    Example:
+    Examples:
         >>> from multvae_tf import MultVAE, TrainingConfig, train
         >>> config = TrainingConfig(epochs=50)
         >>> run = train(MultVAE(1000), x, (a, b), folder="runs/mine", config=config)  # doctest: +SKIP
