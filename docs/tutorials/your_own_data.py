@@ -22,11 +22,13 @@ os.chdir(tempfile.mkdtemp())
 # %%
 import numpy as np
 
+# Made up: 600 listeners, 200 songs of 10 genres (the last digit of a song's number); everybody likes two genres.
 rng = np.random.default_rng(0)
 with open("plays.csv", "w", encoding="utf-8") as plays:
     plays.write("listener,song\n")
     for listener in range(600):
-        for song in np.unique(rng.zipf(1.4, size=40) % 200):
+        genres = rng.choice(10, size=2, replace=False)
+        for song in np.unique(rng.integers(20, size=25) * 10 + rng.choice(genres, size=25)):
             plays.write(f"{listener:05d},song-{song:03d}\n")
 with open("titles.csv", "w", encoding="utf-8") as titles:
     titles.write("song,title\n")
@@ -61,7 +63,7 @@ run = train(
     (data.validation.fold_in, data.validation.held_out),
     test_data=(data.test.fold_in, data.test.held_out),
     items=Items.of(data.item_ids, data.item_titles, data.train.getnnz(axis=0)),
-    config=TrainingConfig(epochs=5, batch_size=50),
+    config=TrainingConfig(epochs=20, batch_size=50),
     folder="runs/mine",
 )
 print(run.metrics.test["NDCG@100"], "by popularity:", run.metrics.popularity["NDCG@100"])

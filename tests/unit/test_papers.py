@@ -15,15 +15,28 @@ from multvae_tf import (
     TrainingConfig,
     papers,
 )
+from multvae_tf.baselines import CDAE, WARP, WMF, ItemKNN, LambdaNet, Popularity
+from multvae_tf.linear import EASE, EDLAE, ELSA, RDLAE, SLIM
 from recvae_tf import CompositePrior, DenseEncoder, RecVAE
 from recvae_tf import papers as recvae_papers
 
 SETTINGS = papers.SETTINGS | recvae_papers.SETTINGS
-# The objects that a model's constructor takes, of which the papers' settings may name an argument.
+# A model and the objects that its constructor takes, of which the papers' settings may name an argument.
 PARTS = {
     "multvae": (MultVAE, LinearAnnealing, CyclicalAnnealing, MultinomialLikelihood, GaussianLikelihood),
     "multdae": (MultDAE, MultinomialLikelihood, GaussianLikelihood),
     "recvae": (RecVAE, DenseEncoder, CompositePrior, PerUserBeta),
+    "ease": (EASE,),
+    "edlae": (EDLAE,),
+    "rdlae": (RDLAE,),
+    "elsa": (ELSA,),
+    "slim": (SLIM,),
+    "itemknn": (ItemKNN,),
+    "popularity": (Popularity,),
+    "wmf": (WMF,),
+    "cdae": (CDAE,),
+    "warp": (WARP,),
+    "lambdanet": (LambdaNet, LinearAnnealing),
 }
 
 
