@@ -40,10 +40,12 @@ setup(
         "test": [
             "adbc-driver-postgresql",
             "adbc-driver-sqlite",
+            "check-jsonschema",
             "duckdb",
             "hypothesis",
             "implicit",
             "import-linter",
+            "kubernetes-validate",
             "markdown-it-py",
             "mypy",
             "pandas-stubs",

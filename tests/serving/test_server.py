@@ -19,6 +19,7 @@ from serving.exports import MODELS, ask_reloaded, export_small, random_histories
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = REPOSITORY / "saved_models" / "serving" / "compose.yaml"
+WITH_GRPC = COMPOSE.with_name("compose.grpc.yaml")
 MODEL = "recommender"
 LONGEST_WAIT = 60  # seconds
 
@@ -29,6 +30,8 @@ def no_engine():
         return "docker is not installed"
     if subprocess.run(["docker", "info"], capture_output=True).returncode:
         return "there is no container engine: `docker info` fails"
+    if "SERVING_DIGEST" not in os.environ:
+        return "SERVING_DIGEST is not set: saved_models/README.md says where the image's digest comes from"
     return None
 
 
@@ -57,8 +60,8 @@ class Server:
         }
 
     def compose(self, *words):
-        command = ["docker", "compose", "-p", "recommender-test", "-f", str(COMPOSE), *words]
-        subprocess.run(command, check=True, env=self._environment)
+        command = ["docker", "compose", "-p", "recommender-test", "-f", str(COMPOSE), "-f", str(WITH_GRPC)]
+        subprocess.run([*command, *words], check=True, env=self._environment)
 
     def label(self, **versions):
         """Moves labels; the server notices within 10 seconds."""
