@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,17 @@ def rank_users(
     )
 
 
+@tf.function(reduce_retracing=True)
+def _rank_alike(batch: HeldOutBatch, num_users_of: tf.Tensor, num_items: int) -> Ranking:
+    """Ranks a batch by the same scores for all users, float32 [I]."""
+
+    def scores_of_block(start: tf.Tensor | int, width: int) -> tf.Tensor:
+        block = tf.slice(num_users_of, [start], [width])
+        return tf.tile(block[tf.newaxis], [batch.fold_in.num_rows, 1])
+
+    return rank_batch(scores_of_block, num_items, batch)
+
+
 def rank_by_popularity(
     train: scipy.sparse.csr_matrix,
     fold_in: scipy.sparse.csr_matrix,
@@ -135,13 +147,5 @@ def rank_by_popularity(
         batch_size: as for `rank_users`.
     """
     num_users_of = tf.constant(train.getnnz(axis=0), tf.float32)
-
-    @tf.function(reduce_retracing=True)
-    def rank(batch: HeldOutBatch) -> Ranking:
-        def scores_of_block(start: tf.Tensor | int, width: int) -> tf.Tensor:
-            block = tf.slice(num_users_of, [start], [width])
-            return tf.tile(block[tf.newaxis], [batch.fold_in.num_rows, 1])
-
-        return rank_batch(scores_of_block, train.shape[1], batch)
-
+    rank = functools.partial(_rank_alike, num_users_of=num_users_of, num_items=train.shape[1])
     return rank_users(rank, fold_in, held_out, batch_size)

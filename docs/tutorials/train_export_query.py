@@ -7,11 +7,17 @@
 # ---
 
 # %% tags=["hidden"]
+# Works in a folder of its own, and imports TensorFlow without its start-up messages.
 import os
 import tempfile
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.chdir(tempfile.mkdtemp())
+shown = os.dup(2)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+import multvae_tf.models
+
+os.dup2(shown, 2)
 # %% [markdown]
 # # Train, export, query
 #
