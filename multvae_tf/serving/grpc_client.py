@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from multvae_tf.errors import RunError
-from multvae_tf.serving.clients import Server
 from multvae_tf.serving.recommender import Inputs, Outputs, SignatureRecommender, as_text
+from multvae_tf.serving.server import Server
 
 try:
     import grpc

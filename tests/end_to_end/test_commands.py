@@ -1,26 +1,9 @@
 """The commands as a user types them: the demo from end to end, and what happens when something is wrong."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from commands import command
 from multvae_tf import Run
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-def command(name, *flags, cwd):
-    """Runs scripts/<name>.py in a folder; returns the finished process."""
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "scripts" / f"{name}.py"), *flags],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
 
 
 def measured(output):

@@ -1,28 +1,15 @@
 """Faults that users of programs like these have reported, in the commands: each test stands for its kind."""
 
 import csv
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from commands import command
+
 SMALL = ["--epochs=2", "--hidden_dims=8", "--latent_dim=4", "--batch_size=4"]
-
-
-def command(name, *flags, cwd):
-    """Runs scripts/<name>.py in a folder; returns the finished process."""
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "scripts" / f"{name}.py"), *flags],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
 
 
 def write_ratings(path, title, first_item=1):
