@@ -1,5 +1,7 @@
 """Ids that some reader, writer or server takes for something else; each must come back as it went in."""
 
+from hypothesis import strategies as st
+
 NASTY_IDS = [
     "007",
     "7",
@@ -61,3 +63,14 @@ NASTY_IDS = [
 ]
 # What a text of PostgreSQL cannot hold, nor some other stores.
 NUL_ID = "nul\x00inside"
+# Lists of them and of any others, as hypothesis draws them.
+IDS = st.lists(
+    st.one_of(
+        st.sampled_from(NASTY_IDS),
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8),
+        st.text(st.sampled_from(",;\t\"'\n\r \\|:0.eE+-\ufeff\u2028"), min_size=1, max_size=5),
+        st.integers(-(2**70), 2**70).map(str),
+    ),
+    min_size=1,
+    max_size=6,
+)

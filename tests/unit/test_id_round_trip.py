@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import data_prep
-from nasty_ids import NASTY_IDS, NUL_ID
+from nasty_ids import IDS, NASTY_IDS, NUL_ID
 from postgresql_server import postgresql  # noqa: F401
 
 # Three users who are trained on have every item, so that no item is dropped; five items allow a held-out one.
@@ -82,16 +82,6 @@ FORMS = {
     "r.arrow": write_arrow,
     "r.jsonl": write_json,
 }
-IDS = st.lists(
-    st.one_of(
-        st.sampled_from(NASTY_IDS),
-        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8),
-        st.text(st.sampled_from(",;\t\"'\n\r \\|:0.eE+-\ufeff\u2028"), min_size=1, max_size=5),
-        st.integers(-(2**70), 2**70).map(str),
-    ),
-    min_size=1,
-    max_size=6,
-)
 EXAMPLES = settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
